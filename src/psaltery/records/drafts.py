@@ -1,0 +1,111 @@
+"""What Psaltery wants to exist in the books, and what the books answered."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from psaltery.records.books import Status, TaxMode
+from psaltery.records.money import ZERO
+
+
+class BooksKind(StrEnum):
+    """The type of a document in the books."""
+
+    INVOICE = "invoice"
+    BILL = "bill"
+    CREDIT_NOTE = "credit_note"
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    VOID = "void"
+
+
+class TrackingChoice(msgspec.Struct, frozen=True):
+    category_id: str
+    category: str
+    option_id: str
+    option: str
+
+
+class DraftLine(msgspec.Struct, frozen=True, kw_only=True):
+    description: str
+    quantity: Decimal  # at most 4 decimals
+    unit_amount: Decimal  # at most 4 decimals
+    account_code: str
+    tax_type: str
+    line_amount: Decimal | None = None
+    tax_amount: Decimal | None = None
+    item_code: str = ""
+    tracking: tuple[TrackingChoice, ...] = ()
+    external_id: str = ""  # on an update, the books' own line id
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A document as it is to be in the books."""
+
+    kind: BooksKind
+    number: str
+    contact_id: str
+    status: Status
+    issued_on: date
+    due_on: date | None
+    currency: str
+    tax_mode: TaxMode
+    lines: tuple[DraftLine, ...]
+    reference: str = ""
+    url: str = ""
+    branding_theme_id: str = ""
+    rate: Decimal | None = None
+    external_id: str = ""  # set for an update or a void
+    subtotal: Decimal = ZERO  # what we expect the books to compute
+    tax: Decimal = ZERO
+    total: Decimal = ZERO
+
+
+class ContactDraft(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    contact_number: str = ""  # our reference, so that a lost answer can be found again
+    email: str = ""
+    phone: str = ""
+    tax_number: str = ""
+    account_number: str = ""
+    address: tuple[str, ...] = ()
+    city: str = ""
+    region: str = ""
+    postcode: str = ""
+    country: str = ""
+    currency: str = ""
+    external_id: str = ""
+    restore: bool = False  # un-archive
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason why the books (or we) refused. `code` is a key of the error catalogue."""
+
+    code: str
+    message: str
+    field: str = ""
+    subject: str = ""  # the account code, contact name, … the problem is about
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The books' answer for one element of a batch."""
+
+    accepted: bool
+    external_id: str = ""
+    number: str = ""
+    status: Status = Status.UNKNOWN
+    contact_id: str = ""
+    subtotal: Decimal = ZERO
+    tax: Decimal = ZERO
+    total: Decimal = ZERO
+    amount_due: Decimal = ZERO
+    url: str = ""
+    reference: str = ""
+    updated_at: datetime | None = None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
