@@ -107,7 +107,7 @@ class Scope(models.TextChoices):
 
 
 class ApiToken(models.Model):
-    """A key for programs. Only its SHA-256 is kept: the key has 256 random bits, so that is enough."""
+    """A key for programs. Only its SHA-256 is kept: enough for a key of 256 random bits."""
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField("Name", max_length=80)
