@@ -1,0 +1,80 @@
+"""Structured logging: one line an event, JSON for programs and colours for people."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+
+SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(allow={"action", "job", "task_name"}),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def configuration(level: str, form: str) -> dict[str, Any]:
+    """Python's logging configuration, and structlog set up to go through it.
+
+    `form` is `json`, `console`, or `auto`: `console` on a terminal, `json` elsewhere.
+    """
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    as_console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    last = [structlog.dev.ConsoleRenderer()] if as_console else _json()
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": "structlog.stdlib.ProcessorFormatter",
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+                "foreign_pre_chain": SHARED,
+            }
+        },
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "structured"},
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # It logs every poll and heartbeat; its warnings and job outcomes are what matters.
+            "procrastinate": {"level": "INFO" if level == "DEBUG" else "WARNING"},
+            "httpx2": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},
+            "django.server": {"handlers": ["stderr"], "propagate": False, "level": "WARNING"},
+        },
+    }
+
+
+def _json() -> list[Any]:
+    return [
+        structlog.processors.dict_tracebacks,
+        structlog.processors.JSONRenderer(default=str),
+    ]
+
+
+class MailToLog(BaseEmailBackend):
+    """Writes mail to the log while no mail server is set, so that no link is lost."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Logs each message; gives how many."""
+        log = structlog.get_logger("psaltery.mail")
+        for message in email_messages:
+            log.warning(
+                "mail not sent: no PSALTERY_EMAIL_HOST",
+                to=message.to,
+                subject=message.subject,
+                text=str(message.body),
+            )
+        return len(email_messages)
