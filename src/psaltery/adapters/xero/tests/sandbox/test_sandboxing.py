@@ -136,9 +136,8 @@ def test_the_log_tells_what_was_asked(client):
 
 
 def test_documents_can_be_loaded_and_read(client):
-    loaded = client.post(
-        "/_control/load", json={"t/things": [{"thingID": "7", "v": 1.5}, {"v": 2}]}
-    )
+    things = [{"thingID": "7", "v": 1.5}, {"v": 2}]
+    loaded = client.post("/_control/load", json={"t/things": things})
     assert loaded.json() == {"t/things": 2}
     assert client.get("/_control/documents/t/things").json() == things
 
