@@ -1,0 +1,127 @@
+"""One PSA document into the books: where it stands, every attempt, and the link that remains."""
+
+from django.db import models
+from django.db.models import Q
+
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Company, Document
+
+
+class Posting(models.Model):
+    """Where a document stands on its way to the books. One row a document."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        HELD = "held", "held"
+        POSTING = "posting", "posting"
+        UNCERTAIN = "uncertain", "uncertain"
+        IN_STEP = "in_step", "in step"
+        FAILED = "failed", "failed"
+        SKIPPED = "skipped", "skipped"
+
+    document = models.OneToOneField(
+        Document, on_delete=models.CASCADE, primary_key=True, related_name="posting"
+    )
+    organisation = models.ForeignKey(
+        Organisation, null=True, on_delete=models.SET_NULL, related_name="postings"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    why = models.TextField(blank=True)  # one sentence
+    trace = models.JSONField(default=dict)  # which route, mapping and rule chose each value
+    fingerprint = models.CharField(max_length=64, blank=True)  # of the document when last decided
+    urgent = models.BooleanField(default=False)  # forced by a person
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["organisation", "state"], name="posting_org_state"),
+            models.Index(fields=["state"], name="posting_state"),
+        ]
+
+
+class Link(models.Model):
+    """This document is that one in the books. Identity is these ids, never a name or a number."""
+
+    document = models.OneToOneField(Document, on_delete=models.PROTECT, related_name="link")
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="links")
+    books_kind = models.CharField(max_length=16)  # invoice, bill, credit_note
+    books_id = models.CharField(max_length=100)
+    number = models.CharField(max_length=255)
+    total = models.DecimalField(max_digits=19, decimal_places=4)
+    tax = models.DecimalField(max_digits=19, decimal_places=4)
+    status = models.CharField(max_length=16, blank=True)
+    fingerprint = models.CharField(max_length=64)  # of the document as it was posted
+    draft = models.JSONField(default=dict)  # what was posted, for the comparison line by line
+    how = models.CharField(max_length=16)  # posted, adopted, found
+    psa_batch_id = models.CharField(max_length=64, blank=True)
+    psa_marked_at = models.DateTimeField(null=True, blank=True)
+    linked_at = models.DateTimeField(auto_now_add=True)
+    written_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "books_kind", "books_id"], name="one_link_a_books_document"
+            )
+        ]
+
+
+class Attempt(models.Model):
+    """One write, booked before it is sent and settled after the answer.
+
+    A `booked` attempt whose process died, and an `uncertain` one, are looked up before anything is
+    sent again. At most one attempt a document (or contact) is open.
+    """
+
+    class State(models.TextChoices):
+        BOOKED = "booked", "about to be sent"
+        UNCERTAIN = "uncertain", "sent, no answer"
+        SETTLED = "settled", "accepted"
+        FOUND = "found", "found in the books afterwards"
+        REJECTED = "rejected", "refused"
+        ABANDONED = "abandoned", "never arrived"
+
+    organisation = models.ForeignKey(
+        Organisation, on_delete=models.CASCADE, related_name="attempts"
+    )
+    document = models.ForeignKey(
+        Document, null=True, on_delete=models.CASCADE, related_name="attempts"
+    )
+    company = models.ForeignKey(
+        Company, null=True, on_delete=models.CASCADE, related_name="attempts"
+    )
+    kind = models.CharField(max_length=16)  # invoice, credit_note, bill, contact
+    action = models.CharField(max_length=10)
+    number = models.CharField(max_length=500)  # the document's number, or the contact's name
+    key = models.CharField(max_length=128)  # idempotency key, shared by its batch
+    position = models.PositiveIntegerField()  # in the batch
+    payload = models.TextField()  # the exact element
+    draft = models.JSONField(default=dict)
+    fingerprint = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.BOOKED)
+    booked_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+    books_id = models.CharField(max_length=100, blank=True)
+    problems = models.JSONField(default=list)
+    warnings = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["document"],
+                condition=Q(state__in=["booked", "uncertain"]),
+                name="one_open_attempt_a_document",
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "company"],
+                condition=Q(state__in=["booked", "uncertain"], kind="contact"),
+                name="one_open_attempt_a_contact",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organisation"],
+                condition=Q(state__in=["booked", "uncertain"]),
+                name="attempt_open",
+            )
+        ]
