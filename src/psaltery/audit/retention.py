@@ -1,0 +1,28 @@
+"""The audit log's partitions: months ahead are made, months past the retention are dropped."""
+
+from datetime import timedelta
+
+from django.db import connection, transaction
+
+from psaltery.kit.clock import now
+
+MONTHS_AHEAD = 2
+
+
+def keep_up(retention_days: int | None) -> list[str]:
+    """Make the coming partitions, drop those past `retention_days` (None keeps all).
+
+    Returns the names of dropped partitions. A month goes when its last day is past the retention,
+    so that nothing goes early. Safe to run at any time, by several processes.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT audit_make_partition(%s + ahead * interval '1 month')"
+            " FROM generate_series(0, %s) ahead",
+            [now(), MONTHS_AHEAD],
+        )
+        if retention_days is None:
+            return []
+        before = now() - timedelta(days=retention_days)
+        cursor.execute("SELECT audit_drop_partitions(%s)", [before])
+        return [name for (name,) in cursor.fetchall()]
