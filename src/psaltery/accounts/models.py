@@ -93,6 +93,12 @@ class Person(AbstractBaseUser):
         """The name, for libraries that ask for it in Django's way."""
         return self.name
 
+    @property
+    def initials(self) -> str:
+        """One or two letters for the picture of the person."""
+        words = self.name.split() or [self.email]
+        return "".join(word[0] for word in (words[0], *words[1:][-1:])).upper()
+
     def may(self, needed: Role) -> bool:
         """True when this person may do what the role `needed` may."""
         return self.is_active and Role(self.role).reaches(needed)

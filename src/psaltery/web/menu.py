@@ -1,0 +1,94 @@
+"""The sidebar: the explicit list of what it offers, and the counts beside its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from psaltery.accounts.models import Person, Role
+from psaltery.review.models import Card
+
+
+def open_exceptions() -> int:
+    """Cards that wait for a person."""
+    return Card.objects.filter(state=Card.State.OPEN).count()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the menu. `count` is shown beside it when it is not zero."""
+
+    label: str
+    icon: str
+    route: str
+    count: Callable[[], int] | None = None
+    needs: Role = Role.VIEWER
+    children: tuple[Entry, ...] = ()
+
+
+ENTRIES = (
+    Entry("Dashboard", "layout-dashboard", "web:dashboard"),
+    Entry("Documents", "file-invoice", "posting:index"),
+    Entry("Exceptions", "alert-triangle", "review:index", count=open_exceptions),
+    Entry(
+        "Ledger",
+        "book-2",
+        "",
+        children=(
+            Entry("Customers", "", "ledger:customers"),
+            Entry("Invoices", "", "ledger:invoices"),
+            Entry("Payments", "", "ledger:payments"),
+            Entry("Credit notes", "", "ledger:credit_notes"),
+        ),
+    ),
+    Entry("Mapping", "route", "mapping:index"),
+    Entry("Connections", "plug-connected", "connections:index"),
+    Entry("Audit log", "history", "audit:index"),
+    Entry("Settings", "settings", "accounts:settings"),
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """An entry as this person sees it now."""
+
+    label: str
+    icon: str
+    url: str
+    count: int
+    is_current: bool
+    children: tuple[Item, ...] = ()
+
+
+def menu(request: HttpRequest) -> list[Item]:
+    """The entries that the person may open and that this installation serves."""
+    person = request.user
+    if not isinstance(person, Person):
+        return []
+    items = (_item(entry, request.path) for entry in ENTRIES if person.may(entry.needs))
+    return [item for item in items if item]
+
+
+def _item(entry: Entry, path: str) -> Item | None:
+    children = tuple(item for child in entry.children if (item := _item(child, path)))
+    url = children[0].url if children else _address(entry.route)
+    if not url:
+        return None
+    is_current = any(child.is_current for child in children) if children else _is_at(path, url)
+    count = entry.count() if entry.count else 0
+    return Item(entry.label, entry.icon, url, count, is_current, children)
+
+
+def _address(route: str) -> str:
+    # A part that is not served in this installation has no line in its menu.
+    try:
+        return reverse(route) if route else ""
+    except NoReverseMatch:
+        return ""
+
+
+def _is_at(path: str, url: str) -> bool:
+    return path == url if url == "/" else path.startswith(url)
