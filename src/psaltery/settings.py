@@ -90,7 +90,8 @@ TEMPLATES = [
 # Database: the server itself is started by the command line, before Django is set up.
 DATABASES = {"default": database.django_database(database.address(ENVIRONMENT))}
 
-# Jobs. The worker's own options are in `jobs.py`, beside the code that runs it.
+# Jobs
+PROCRASTINATE_IMPORT_PATHS = ["psaltery.sync.stalled", "psaltery.sync.finished"]
 PROCRASTINATE_WORKER_DEFAULTS = {
     "update_heartbeat_interval": 2.0,
     "stalled_worker_timeout": 6.0,

@@ -1,0 +1,77 @@
+"""The test run's PostgreSQL: one server for all runs in this checkout, one database a process."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import psutil
+import psycopg
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from psaltery import database
+from psaltery.environment import environment
+
+# Nothing in a test database must outlive the machine: durability is not what is tested there.
+TEST_OPTIONS = (("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off"))
+NAME = "test_psaltery"
+
+
+def _test_server() -> database.Server:
+    return database.Server(environment().data / "postgres", TEST_OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of a running PostgreSQL that the test run may make databases in."""
+    env = environment()
+    if not env.embedded:
+        yield database.address(env)
+        return
+    server = _test_server()
+    use = database.hold(server)
+    _drop_left_over(server.url("postgres"))
+    yield server.url()
+    use.release()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(postgres: str) -> None:
+    """Runs at the same time don't share a database: its name ends in the process's number."""
+    connection.settings_dict["TEST"]["NAME"] = f"{NAME}_{os.getpid()}"
+    # Threads come and go in tests; a kept connection would outlive its thread.
+    connection.settings_dict["CONN_MAX_AGE"] = 0
+
+
+def _drop_left_over(url: str) -> None:
+    """Removes databases of test runs that were killed."""
+    with psycopg.connect(url, autocommit=True) as maintenance:
+        rows = maintenance.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE %s", [f"{NAME}_%"]
+        ).fetchall()
+        for (name,) in rows:
+            if not psutil.pid_exists(int(name.removeprefix(f"{NAME}_"))):
+                with contextlib.suppress(psycopg.Error):
+                    maintenance.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(autouse=True)
+def _no_jobs_left(
+    request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Empties the queue after tests that commit: Django's flush leaves its tables alone."""
+    yield
+    marker = request.node.get_closest_marker("django_db")
+    if "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction")):
+        with django_db_blocker.unblock():
+            empty_queue()
+
+
+def empty_queue() -> None:
+    """Removes every job, worker and periodic mark."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE procrastinate_jobs, procrastinate_workers, procrastinate_periodic_defers"
+            " CASCADE"
+        )

@@ -1,0 +1,176 @@
+"""What serves a test: a web server, a worker, child processes and a browser."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from pytest_django import DjangoDbBlocker, Settings
+from werkzeug.serving import make_server
+
+from psaltery import jobs
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM_FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LiveApp:
+    """The product, served over HTTP on loopback from the test database."""
+
+    url: str
+
+
+@pytest.fixture
+def live_app(transactional_db: None, settings: Settings) -> Iterator[LiveApp]:
+    """The real URLs in a threaded server; `settings` of the test apply to it."""
+    server = make_server("127.0.0.1", 0, WSGIHandler(), threaded=True)
+    url = f"http://localhost:{server.server_port}"
+    settings.PUBLIC_URL = url
+    settings.CSRF_TRUSTED_ORIGINS = [url]
+    thread = threading.Thread(target=server.serve_forever, name="live app", daemon=True)
+    thread.start()
+    yield LiveApp(url)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class WorkerInThread:
+    """A real worker on the test database, in a thread of the test process."""
+
+    def __init__(self, blocker: DjangoDbBlocker) -> None:
+        self._blocker = blocker
+
+    def drain(self, *, timeout: float = 60, concurrency: int = 4) -> None:
+        """Does jobs until none is due. Raises TimeoutError after `timeout` seconds."""
+        with self._blocker.unblock(), ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(self._drain, concurrency).result(timeout)
+
+    def _drain(self, concurrency: int) -> None:
+        asyncio.run(jobs.work(concurrency, wait=False))
+
+    @contextmanager
+    def running(self, *, concurrency: int = 4) -> Iterator[None]:
+        """Does jobs as they come, until the block ends."""
+        ready: threading.Event = threading.Event()
+        handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+        async def until_stopped() -> None:
+            stop = asyncio.Event()
+            handles.append((asyncio.get_running_loop(), stop))
+            ready.set()
+            await jobs.work(concurrency, stop=stop)
+
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ended = pool.submit(asyncio.run, until_stopped())
+            ready.wait(10)
+            try:
+                yield
+            finally:
+                loop, stop = handles[0]
+                loop.call_soon_threadsafe(stop.set)
+                ended.result(30)
+
+
+@pytest.fixture
+def worker(transactional_db: None, django_db_blocker: DjangoDbBlocker) -> WorkerInThread:
+    """`worker.drain()` does all due jobs; `with worker.running():` does them as they come."""
+    return WorkerInThread(django_db_blocker)
+
+
+def database_url() -> str:
+    """The address of the test database, for child processes."""
+    return psycopg_url(connection.get_connection_params())
+
+
+def psycopg_url(params: dict[str, object]) -> str:
+    """Django's connection parameters as an address."""
+    from psycopg import conninfo
+
+    names = ("host", "port", "user", "password", "dbname")
+    return conninfo.make_conninfo(**{name: str(params[name]) for name in names if name in params})
+
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@dataclass
+class _Children:
+    started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[bytes]":
+        child = subprocess.Popen(
+            [sys.executable, "-m", "psaltery.cli", *arguments],
+            env={**os.environ, **variables},
+            start_new_session=True,
+        )
+        self.started.append(child)
+        return child
+
+    def kill(self) -> None:
+        for child in self.started:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+
+
+@pytest.fixture
+def psaltery_process(transactional_db: None) -> Iterator[Start]:
+    """`psaltery_process("worker", PSALTERY_X="…")` starts the real command on the test database."""
+    children = _Children()
+    address = database_url()
+
+    def start(*arguments: str, **variables: str) -> "subprocess.Popen[bytes]":
+        return children.start(*arguments, **{"PSALTERY_DATABASE_URL": address, **variables})
+
+    yield start
+    children.kill()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the whole run."""
+    # Playwright keeps an event loop in this thread, and Django would refuse to work beside it.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def console() -> list[str]:
+    """Errors and warnings in the page's console, CSP violations among them."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, console: list[str]) -> Iterator[Page]:
+    """A fresh profile with one page. Under our CSP use `expect`, not `wait_for_function`."""
+    context = browser.new_context(locale="en-AU", timezone_id="Australia/Sydney")
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            console.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: console.append(str(error)))
+    yield page
+    context.close()
