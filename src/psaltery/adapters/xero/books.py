@@ -1,0 +1,238 @@
+"""Xero as `Books`: the methods of the contract over the client's endpoints."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from psaltery.adapters.contract import Page, Prepared
+from psaltery.adapters.errors import Rejected
+from psaltery.adapters.http import Caller
+from psaltery.adapters.xero import client, elements, feeds, translate
+from psaltery.adapters.xero.client import Api
+from psaltery.adapters.xero.outcomes import invoice_outcome, note_outcome, outcomes
+from psaltery.records.books import BooksSettings, Customer, Organisation, Tenant
+from psaltery.records.drafts import Action, BooksKind, ContactDraft, Draft, Outcome
+
+T = TypeVar("T")
+BATCH_MOST = 50
+KEY_MOST = 128
+# URLs stay far below what proxies take, and an OR of `where` stays cheap for Xero.
+_JOINED_MOST = 1200
+_OR_MOST = 10
+_NOT_IN_WHERE = '"\\'
+_TYPES = {BooksKind.INVOICE: "ACCREC", BooksKind.BILL: "ACCPAY"}
+
+
+class XeroBooks:
+    """One organisation of Xero."""
+
+    def __init__(self, caller: Caller, tenant: str) -> None:
+        self._api = Api(caller, tenant)
+
+    @property
+    def batch_size(self) -> int:
+        """About 50 is what Xero advises; errors get costly above."""
+        return BATCH_MOST
+
+    def organisation(self) -> Organisation:
+        """The organisation's facts. One call, which Xero does not count as egress."""
+        return translate.organisation(client.organisation(self._api))
+
+    def settings(self) -> BooksSettings:
+        """All lists that mappings choose from. Six calls."""
+        api = self._api
+        return BooksSettings(
+            organisation=self.organisation(),
+            accounts=tuple(map(translate.account, client.accounts(api))),
+            tax_rates=tuple(map(translate.tax_rate, client.tax_rates(api))),
+            tracking=tuple(map(translate.tracking_category, client.tracking_categories(api))),
+            currencies=tuple(currency.code for currency in client.currencies(api)),
+            branding_themes=tuple(map(translate.branding_theme, client.branding_themes(api))),
+        )
+
+    def pull(self, feed: str, cursor: str | None) -> Page[Any]:
+        """The next page of a feed; "settings" is one page with one BooksSettings."""
+        if feed == "settings":
+            return Page(records=(self.settings(),), cursor="{}", more=False, total=1, full=True)
+        return feeds.pull(self._api, feed, cursor)
+
+    def prepare(self, action: Action, draft: Draft | ContactDraft) -> Prepared:
+        """The exact element for a write. Pure."""
+        if isinstance(draft, ContactDraft):
+            body = elements.encoded(elements.contact(action, draft))
+            return Prepared(kind=elements.CONTACT, action=action, body=body)
+        body = elements.encoded(elements.document(action, draft))
+        return Prepared(kind=draft.kind.value, action=action, body=body)
+
+    def send(self, elements_: Sequence[Prepared], key: str) -> tuple[Outcome, ...]:
+        """Send up to 50 elements of one kind and action in one request, once.
+
+        PUT creates (an existing number is refused, never overwritten), POST updates and voids.
+        Raises TryLater(uncertain=True) when some may have been carried out without a verdict.
+        """
+        first = elements_[0]
+        if len(elements_) > BATCH_MOST or len(key) > KEY_MOST:
+            raise ValueError(f"a batch has at most {BATCH_MOST} elements, a key {KEY_MOST} signs")
+        if any((one.kind, one.action) != (first.kind, first.action) for one in elements_):
+            raise ValueError("the elements of one batch are of one kind and action")
+        collection = elements.collection(first.kind)
+        body = f'{{"{collection}":[{",".join(one.body for one in elements_)}]}}'
+        write = client.put if first.action is Action.CREATE else client.post
+        return outcomes(write(self._api, collection, body, key), elements_, collection)
+
+    def find_documents(self, kind: BooksKind, numbers: Sequence[str]) -> tuple[Outcome, ...]:
+        """Documents of these numbers in any status; one number may be that of several bills."""
+        if kind is BooksKind.CREDIT_NOTE:
+            return self._find_credit_notes(numbers)
+        type_ = _TYPES[kind]
+        joined = [number for number in numbers if number and "," not in number]
+        found = [
+            raw
+            for part in _sliced(joined)
+            for raw in client.invoices_numbered(self._api, type_, ",".join(part)).records
+        ]
+        # A comma ends a number in a joined list, so these are asked for one by one.
+        for number in {number for number in numbers if "," in number}:
+            one = client.invoice(self._api, number)
+            found += one.records if one else []
+        wanted = {number.casefold() for number in numbers}
+        return tuple(
+            invoice_outcome(raw)
+            for raw in found
+            if raw.invoice_number.casefold() in wanted and raw.type == type_
+        )
+
+    def _find_credit_notes(self, numbers: Sequence[str]) -> tuple[Outcome, ...]:
+        # There is no list parameter for them, and a number in `where` is not optimised by Xero.
+        def one(number: str) -> list[Any]:
+            found = client.credit_note(self._api, number)
+            return found.records if found else []
+
+        def many(where: str) -> list[Any]:
+            return client.credit_notes_where(self._api, where).records
+
+        found = _any_of("CreditNoteNumber", numbers, many, one)
+        return tuple(note_outcome(raw) for raw in found if raw.type == "ACCRECCREDIT")
+
+    def get_document(self, kind: BooksKind, external_id: str) -> Outcome | None:
+        """The document as it is now; None when Xero does not know it."""
+        if kind is BooksKind.CREDIT_NOTE:
+            notes = client.credit_note(self._api, external_id)
+            return note_outcome(notes.records[0]) if notes and notes.records else None
+        invoices = client.invoice(self._api, external_id)
+        return invoice_outcome(invoices.records[0]) if invoices and invoices.records else None
+
+    def find_contacts(
+        self, *, names: Sequence[str] = (), contact_numbers: Sequence[str] = ()
+    ) -> tuple[Customer, ...]:
+        """Contacts of these names (any case, as Xero compares) or numbers, archived ones too."""
+
+        def many(where: str) -> list[Any]:
+            return client.contacts_where(self._api, where).records
+
+        def numbered(number: str) -> list[Any]:
+            found = client.contact(self._api, number)
+            return found.records if found else []
+
+        raw = [
+            *_any_of("Name", names, many, self._searched),
+            *_any_of("ContactNumber", contact_numbers, many, numbered),
+        ]
+        unique = {contact.contact_id: contact for contact in raw}
+        return tuple(map(translate.customer, unique.values()))
+
+    def _searched(self, name: str) -> list[Any]:
+        """Contacts of exactly this name, by search: how `where` escapes a quote is undocumented."""
+        longest = max(name.replace("\\", '"').split('"'), key=len).strip()
+        found = client.contacts_searched(self._api, longest).records
+        return [contact for contact in found if contact.name.casefold() == name.casefold()]
+
+    def get_contact(self, external_id: str) -> Customer | None:
+        """The contact, archived or merged or not; None when Xero does not know it."""
+        found = client.contact(self._api, external_id)
+        return translate.customer(found.records[0]) if found and found.records else None
+
+    def web_address(self, kind: str, external_id: str, short_code: str) -> str:
+        """Where a person sees it. Pure.
+
+        https://developer.xero.com/documentation/guides/how-to-guides/deep-link-xero
+        """
+        code, identity = quote(short_code, safe=""), quote(external_id, safe="")
+        login = f"https://go.xero.com/organisationlogin/default.aspx?shortcode={code}&redirecturl="
+        return {
+            "invoice": f"https://go.xero.com/app/{code}/invoicing/view/{identity}",
+            "contact": f"https://go.xero.com/app/{code}/contacts/contact/{identity}",
+            "bill": f"{login}/AccountsPayable/Edit.aspx?InvoiceID={identity}",
+            "credit_note": f"{login}/AccountsPayable/ViewCreditNote.aspx?creditNoteID={identity}",
+            "payment": f"{login}/Bank/ViewTransaction.aspx?bankTransactionID={identity}",
+        }[kind]
+
+
+class XeroConsent:
+    """What a token reaches."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def tenants(self, auth_event_id: str = "") -> tuple[Tenant, ...]:
+        """The organisations, PRACTICE and the like left out.
+
+        With `auth_event_id` only those that this consent added. A custom connection that lists
+        none is asked for its one organisation.
+        """
+        links = client.links(self._caller, auth_event_id)
+        if links or auth_event_id:
+            return translate.tenants(links)
+        try:
+            only = client.organisation(Api(self._caller, ""))
+        except Rejected:
+            return ()
+        return (Tenant(external_id=only.organisation_id, connection_id="", name=only.name),)
+
+    def remove_tenant(self, tenant: Tenant) -> None:
+        """End the link in Xero; a link that is gone already is fine."""
+        if tenant.connection_id:
+            client.remove_link(self._caller, tenant.connection_id)
+
+
+def _sliced(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in runs whose joined length suits an address."""
+    part: list[str] = []
+    length = 0
+    for text in dict.fromkeys(texts):
+        size = len(quote(text)) + 3
+        if part and (length + size > _JOINED_MOST or len(part) >= BATCH_MOST):
+            yield part
+            part, length = [], 0
+        part.append(text)
+        length += size
+    if part:
+        yield part
+
+
+def _needs_search(text: str) -> bool:
+    return any(sign in text for sign in _NOT_IN_WHERE)
+
+
+def _any_of(
+    field: str,
+    values: Sequence[str],
+    many: Callable[[str], list[T]],
+    one: Callable[[str], list[T]],
+) -> list[T]:
+    """Records whose `field` equals one of `values`: some at a time, or one by one.
+
+    One by one where the text can't stand in a filter, and where Xero finds the filter too costly.
+    """
+    distinct = [value for value in dict.fromkeys(values) if value]
+    plain = [value for value in distinct if not _needs_search(value)]
+    found = [record for value in distinct if _needs_search(value) for record in one(value)]
+    for start in range(0, len(plain), _OR_MOST):
+        part = plain[start : start + _OR_MOST]
+        try:
+            found += many(" OR ".join(f'{field}=="{value}"' for value in part))
+        except Rejected as refused:
+            if refused.problems[0].code != "high_volume":
+                raise
+            found += [record for value in part for record in one(value)]
+    return found

@@ -1,0 +1,182 @@
+"""Xero's answer to a batch, one outcome for each element. Pure.
+
+With `summarizeErrors=false` a batch is answered by 200 and a verdict for each element; saved
+elements may carry warnings. https://developer.xero.com/documentation/api/accounting/responsecodes
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from psaltery.adapters.answers import Answer, unreadable
+from psaltery.adapters.contract import Prepared
+from psaltery.adapters.errors import TryLater
+from psaltery.adapters.xero import elements, translate, wire
+from psaltery.adapters.xero.dates import moment
+from psaltery.adapters.xero.messages import problems_in, warnings_in
+from psaltery.records.books import Status
+from psaltery.records.drafts import Outcome, Problem
+
+T = TypeVar("T")
+_ZERO_ID = "00000000-0000-0000-0000-000000000000"
+Element = dict[str, Any]
+
+
+def outcomes(answer: Answer, sent: Sequence[Prepared], collection: str) -> tuple[Outcome, ...]:
+    """One outcome for each of `sent`, in their order.
+
+    Raises TryLater(uncertain=True) when an element got no verdict: it may have been carried out.
+    """
+    told = _body(answer)
+    refused_whole = "Elements" in told
+    verdicts = told.get("Elements" if refused_whole else collection)
+    if not isinstance(verdicts, list):
+        raise unreadable(answer)
+    wanted = [msgspec.json.decode(element.body, type=dict[str, Any]) for element in sent]
+    matched = _matched(wanted, verdicts, collection)
+    if matched is None:
+        # A 400 names only the bad elements although the good ones were saved: look them up.
+        raise TryLater(
+            f"Xero answered for {len(verdicts)} of {len(sent)} documents; the others may have been "
+            "saved and are looked up.",
+            uncertain=True,
+        )
+    return tuple(outcome(verdict, collection, refused=refused_whole) for verdict in matched)
+
+
+def outcome(element: Element, collection: str, *, refused: bool = False) -> Outcome:
+    """What Xero says of one element; `refused` when the whole request was."""
+    problems = problems_in(element)
+    warnings = warnings_in(element)
+    described = _described(element, collection)
+    if refused or _is_refused(element, described.external_id, bool(problems)):
+        if not problems:
+            problems = (Problem(code="rejected", message="Xero refused and gave no reason."),)
+        return msgspec.structs.replace(
+            described, accepted=False, problems=problems, warnings=warnings
+        )
+    # Saved all the same: an old error deeper in the document, such as the contact's e-mail address.
+    notes = warnings + tuple(problem.message for problem in problems)
+    return msgspec.structs.replace(described, warnings=notes)
+
+
+def _is_refused(element: Element, external_id: str, has_problems: bool) -> bool:
+    verdict = str(element.get("StatusAttributeString", "")).upper()
+    if not external_id or verdict == "ERROR":
+        return True
+    if element.get("HasErrors") is True or element.get("HasValidationErrors") is True:
+        return True
+    return has_problems and verdict not in ("OK", "WARNING", "WARN")
+
+
+def _described(element: Element, collection: str) -> Outcome:
+    if collection == "Contacts":
+        return _contact_outcome(_as(element, wire.Contact))
+    if collection == "CreditNotes":
+        return note_outcome(_as(element, wire.CreditNote))
+    return invoice_outcome(_as(element, wire.Invoice))
+
+
+def invoice_outcome(raw: wire.Invoice) -> Outcome:
+    """An invoice or a bill as it is in Xero."""
+    return Outcome(
+        accepted=True,
+        external_id=_real(raw.invoice_id),
+        number=raw.invoice_number,
+        status=translate.status(raw.status),
+        contact_id=_real(raw.contact.contact_id),
+        subtotal=raw.sub_total,
+        tax=raw.total_tax,
+        total=raw.total,
+        amount_due=raw.amount_due,
+        url=raw.url,
+        reference=raw.reference,
+        updated_at=moment(raw.updated),
+    )
+
+
+def note_outcome(raw: wire.CreditNote) -> Outcome:
+    """A credit note as it is in Xero; `amount_due` is what is left of its credit."""
+    return Outcome(
+        accepted=True,
+        external_id=_real(raw.external_id),
+        number=raw.number,
+        status=translate.status(raw.status),
+        contact_id=_real(raw.contact.contact_id),
+        subtotal=raw.sub_total,
+        tax=raw.total_tax,
+        total=raw.total,
+        amount_due=raw.remaining_credit,
+        reference=raw.reference,
+        updated_at=moment(raw.updated),
+    )
+
+
+def _contact_outcome(raw: wire.Contact) -> Outcome:
+    return Outcome(
+        accepted=True,
+        external_id=_real(raw.contact_id),
+        number=raw.contact_number,
+        status=Status.UNKNOWN,
+        contact_id=_real(raw.contact_id),
+        reference=raw.name,
+        updated_at=moment(raw.updated),
+    )
+
+
+def _real(external_id: str) -> str:
+    return "" if external_id == _ZERO_ID else external_id
+
+
+def _as(element: Element, type_: type[T]) -> T:
+    """The element as a struct; a member of another shape costs that member, not the verdict."""
+    try:
+        return msgspec.convert(element, type_, strict=False)
+    except msgspec.ValidationError:
+        scalars = {name: value for name, value in element.items() if isinstance(value, str)}
+        return msgspec.convert(scalars, type_, strict=False)
+
+
+def _matched(
+    wanted: Sequence[Element], verdicts: Sequence[Element], collection: str
+) -> list[Element] | None:
+    """The verdict on each wanted element: by position where that agrees, else by id or number."""
+    if len(wanted) == len(verdicts) and all(
+        _agree(one, other, collection) for one, other in zip(wanted, verdicts, strict=True)
+    ):
+        return list(verdicts)
+    by_key = _unique(verdicts, lambda element: _key(element, collection))
+    found = [by_key.get(_key(element, collection)) for element in wanted]
+    complete = [element for element in found if element is not None]
+    distinct = {id(element) for element in complete}
+    return complete if len(complete) == len(distinct) == len(wanted) else None
+
+
+def _agree(wanted: Element, verdict: Element, collection: str) -> bool:
+    ours, theirs = _key(wanted, collection), _key(verdict, collection)
+    return not ours or not theirs or ours == theirs
+
+
+def _key(element: Element, collection: str) -> str:
+    """What tells an element from its neighbours: its id, else its number, else its name."""
+    external_id = _real(str(element.get(elements.ID_MEMBERS[collection]) or ""))
+    number = str(element.get(elements.NUMBER_MEMBERS[collection]) or "")
+    return number or str(element.get("Name") or "") or external_id
+
+
+def _unique(verdicts: Sequence[Element], key: Callable[[Element], str]) -> dict[str, Element]:
+    counted: dict[str, list[Element]] = {}
+    for element in verdicts:
+        counted.setdefault(key(element), []).append(element)
+    return {name: found[0] for name, found in counted.items() if name and len(found) == 1}
+
+
+def _body(answer: Answer) -> Element:
+    try:
+        told = wire.plain(answer.body)
+    except msgspec.DecodeError as wrong:
+        raise unreadable(answer) from wrong
+    if not isinstance(told, dict):
+        raise unreadable(answer)
+    return told
