@@ -74,7 +74,7 @@ class ConsentRequest(models.Model):
 
 
 class Organisation(models.Model):
-    """One set of books (a Xero organisation), or one PSA site: what is pulled from and posted to."""
+    """One set of books (a Xero organisation), or one PSA site: pulled from and posted to."""
 
     class State(models.TextChoices):
         ACTIVE = "active", "active"
@@ -102,7 +102,9 @@ class Organisation(models.Model):
     period_lock_on = models.DateField(null=True, blank=True)
     year_lock_on = models.DateField(null=True, blank=True)
     currencies = models.JSONField(default=list)
-    settings = models.JSONField(default=dict)  # policies of this organisation, see posting/policy.py
+    settings = models.JSONField(
+        default=dict
+    )  # policies of this organisation, see posting/policy.py
     checked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

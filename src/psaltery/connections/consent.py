@@ -1,0 +1,147 @@
+"""The OAuth consent of a person: begun here, given at the vendor, completed here. Once."""
+
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+from django.db import transaction
+
+from psaltery.adapters.errors import BadSettings, Failure
+from psaltery.adapters.oauth import Tokens, authorise_address, failure_of, new_secret
+from psaltery.audit import service as audit
+from psaltery.connections import vault
+from psaltery.connections.models import Connection, ConsentRequest
+from psaltery.connections.opening import oauth_app, token_server
+from psaltery.connections.organisations import refresh_organisations
+from psaltery.connections.tokens import token_set_for
+from psaltery.kit.clock import now
+from psaltery.kit.hashing import secret_hash
+
+LIFETIME = timedelta(minutes=15)  # for the person; the vendor's code itself lives five
+BEGIN_AGAIN = "Start the consent again from the connection's page."
+
+
+def begin_consent(connection: Connection, *, redirect_uri: str, session: str = "") -> str:
+    """The address at the vendor where a person consents.
+
+    `redirect_uri` must be registered with the app, byte for byte. `session` binds the consent to
+    the browser that began it; "" on the command line. Raises BadSettings for unusable fields.
+    """
+    app = oauth_app(connection)
+    state, verifier = new_secret(), new_secret()
+    ConsentRequest.objects.filter(created_at__lt=now() - timedelta(days=1)).delete()
+    ConsentRequest.objects.create(
+        connection=connection,
+        state_hash=secret_hash(state),
+        verifier=vault.seal_verifier(secret_hash(state), verifier),
+        redirect_uri=redirect_uri,
+        session_hash=secret_hash(session) if session else "",
+    )
+    return authorise_address(app, state=state, verifier=verifier, redirect_uri=redirect_uri)
+
+
+def complete_consent(
+    redirected_to: str, *, session: str = "", connection: Connection | None = None
+) -> Connection:
+    """Finish a consent with the address that the vendor sent the browser to.
+
+    Tokens are stored and the organisations found; nothing is chosen yet. Raises BadSettings (state,
+    session, redirect_uri, consent, code, client_secret, scopes) with what to do, and TryLater.
+    """
+    answer = dict(parse_qsl(urlsplit(redirected_to).query, keep_blank_values=True))
+    request = _request_of(answer.get("state", ""), session, connection)
+    if answer.get("error"):
+        raise failure_of(answer["error"], answer.get("error_description", ""))
+    _check_redirect(redirected_to, request.redirect_uri)
+    if not answer.get("code"):
+        raise BadSettings(f"The address holds no code. {BEGIN_AGAIN}", which="code")
+    told = _exchange(request, answer["code"])
+    return connect(request.connection, told)
+
+
+def connect_app(connection: Connection) -> Connection:
+    """Connect with the app's own credentials, where no person consents (client credentials).
+
+    Raises BadSettings for a wrong client id or secret.
+    """
+    app = oauth_app(connection)
+    return connect(connection, token_server(connection, app).client_credentials())
+
+
+def connect(connection: Connection, told: Tokens) -> Connection:
+    """Store the tokens of a consent and find the organisations they reach."""
+    app = oauth_app(connection)
+    connection.token_set = token_set_for(connection.kind, app, told)
+    connection.state = Connection.State.CONNECTED
+    connection.reason = connection.reason_code = ""
+    connection.scopes = told.scopes or " ".join(app.scopes)
+    connection.authorised_by = told.email or told.user
+    connection.authorised_at = now()
+    _note_missing_scopes(connection, app.scopes)
+    connection.save()
+    audit.record_change(f"{connection.name} was connected ({connection.kind}).")
+    try:
+        refresh_organisations(connection)
+    except Failure as failure:
+        # The consent itself is good; the list can be fetched again from the page.
+        connection.reason = f"The list of organisations could not be read: {failure}"
+        connection.save(update_fields=["reason"])
+    return connection
+
+
+def _note_missing_scopes(connection: Connection, wanted: tuple[str, ...]) -> None:
+    missing = sorted(set(wanted) - set(connection.scopes.split()) - {"offline_access"})
+    if missing:
+        connection.state = Connection.State.NEEDS_RECONNECT
+        connection.reason_code = "scope_missing"
+        connection.reason = (
+            f"These permissions were not granted: {', '.join(missing)}. Reconnect and allow them."
+        )
+
+
+def _exchange(request: ConsentRequest, code: str) -> Tokens:
+    connection = request.connection
+    server = token_server(connection, oauth_app(connection))
+    verifier = vault.open_verifier(request)
+    return server.exchange(code, redirect_uri=request.redirect_uri, verifier=verifier)
+
+
+def _request_of(state: str, session: str, connection: Connection | None) -> ConsentRequest:
+    """The consent that was begun with this state, now used up."""
+    with transaction.atomic():
+        request = (
+            ConsentRequest.objects.select_for_update(of=("self",))
+            .select_related("connection")
+            .filter(state_hash=secret_hash(state))
+            .first()
+        )
+        complaint = _complaint(request, session, connection)
+        if request is not None and not complaint:
+            request.used_at = now()
+            request.save(update_fields=["used_at"])
+    if request is None or complaint:
+        raise BadSettings(f"{complaint} {BEGIN_AGAIN}", which="state")
+    return request
+
+
+def _complaint(request: ConsentRequest | None, session: str, connection: Connection | None) -> str:
+    if request is None:
+        return "This address does not belong to a consent that was begun here."
+    if request.used_at is not None:
+        return "This consent was completed already."
+    if request.created_at + LIFETIME < now():
+        return "This consent was begun too long ago."
+    if request.session_hash and request.session_hash != secret_hash(session):
+        return "This consent was begun in another browser or session."
+    if connection is not None and connection.pk != request.connection_id:
+        return f"This consent was begun for {request.connection.name}."
+    return ""
+
+
+def _check_redirect(redirected_to: str, redirect_uri: str) -> None:
+    arrived = redirected_to.partition("?")[0].partition("#")[0]
+    if arrived != redirect_uri:
+        raise BadSettings(
+            f"The browser came back to {arrived}, but {redirect_uri} is set up here. Both must be "
+            f"the same to the last character in the app's settings. {BEGIN_AGAIN}",
+            which="redirect_uri",
+        )

@@ -1,0 +1,181 @@
+"""Access tokens that are always good: renewed once for all processes, old ones kept until safe."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, TryLater
+from psaltery.adapters.oauth import OAuthApp, Tokens, TokenServer
+from psaltery.connections import locks, vault
+from psaltery.connections.models import Connection, TokenSet
+from psaltery.kit.clock import now
+
+# Xero honours the replaced refresh token for 30 minutes (../shared/reference/xero.md 1.3).
+GRACE = timedelta(minutes=30)
+# Renew a little early, so that a request that is long under way does not arrive with an aged token.
+EARLY = timedelta(seconds=90)
+IDLE = timedelta(days=7)
+_LOCK_PATIENCE_SECONDS = 60.0
+
+AppOf = Callable[[], tuple[OAuthApp, TokenServer]]
+
+
+class Renewals(msgspec.Struct, frozen=True):
+    """What a keep-alive did."""
+
+    renewed: int = 0
+    refused: int = 0
+    postponed: int = 0
+
+
+class StoredCredential:
+    """The bearer token of a token set (port Credential), for one caller."""
+
+    def __init__(self, token_set_id: int, app_of: AppOf) -> None:
+        self._id = token_set_id
+        self._app_of = app_of
+        self._kept: TokenSet | None = None
+
+    def headers(self) -> Mapping[str, str]:
+        """The Authorization header; renews a token that is about to age out."""
+        if self._kept is None or _ages_soon(self._kept):
+            self._kept = TokenSet.objects.get(pk=self._id)
+        if _ages_soon(self._kept):
+            self._kept = renew(self._id, self._app_of, unless_newer_than=self._bearer())
+        return {"Authorization": self._bearer()}
+
+    def refresh(self, refused: Mapping[str, str]) -> bool:
+        """After a 401: the token of another process if it has a newer one, else a new one."""
+        self._kept = renew(
+            self._id, self._app_of, unless_newer_than=refused.get("Authorization", "")
+        )
+        return True
+
+    def _bearer(self) -> str:
+        token = vault.open_token(self._kept, "access") if self._kept else ""
+        return f"Bearer {token}"
+
+
+def renew(token_set_id: int, app_of: AppOf, *, unless_newer_than: str = "") -> TokenSet:
+    """Renew a token set, once however many ask at the same time, and return it.
+
+    `unless_newer_than` is the Authorization header that no longer does; when another process has
+    replaced it meanwhile, nothing is asked of the vendor. Raises the four failures; after
+    NeedsReconnect the connections of the set are marked.
+    """
+    with locks.only_one(locks.TOKENS, token_set_id, patience_seconds=_LOCK_PATIENCE_SECONDS):
+        tokens = TokenSet.objects.get(pk=token_set_id)
+        if tokens.revoked_at is not None:
+            raise NeedsReconnect(_reason(tokens), code="token_revoked")
+        bearer = f"Bearer {vault.open_token(tokens, 'access')}"
+        if unless_newer_than and bearer != unless_newer_than and not _ages_soon(tokens):
+            return tokens
+        app, server = app_of()
+        return _renewed(tokens, app, server)
+
+
+def _renewed(tokens: TokenSet, app: OAuthApp, server: TokenServer) -> TokenSet:
+    try:
+        if app.client_credentials:
+            return store(tokens, server.client_credentials(), replaced="")
+        token, answer = _ask(tokens, server)
+        return store(tokens, answer, replaced=token)
+    except NeedsReconnect as wrong:
+        mark_revoked(tokens, str(wrong), wrong.code)
+        raise
+    except BadSettings as wrong:
+        mark_connections(tokens, str(wrong), f"bad_{wrong.which}")
+        raise
+
+
+def _ask(tokens: TokenSet, server: TokenServer) -> tuple[str, Tokens]:
+    """New tokens for the refresh token we hold, or for the one before it while that is honoured:
+    the vendor's answer to the last renewal may have been lost on its way to our disk."""
+    current = vault.open_token(tokens, "refresh")
+    if not current:
+        raise NeedsReconnect("There is no consent to renew. Reconnect.", code="token_revoked")
+    try:
+        return current, server.refresh(current)
+    except NeedsReconnect:
+        previous = vault.open_token(tokens, "previous_refresh")
+        if not previous or (tokens.previous_until or now()) <= now():
+            raise
+        return previous, server.refresh(previous)
+
+
+def store(tokens: TokenSet, told: Tokens, *, replaced: str) -> TokenSet:
+    """Keep new tokens; the refresh token they replace stays usable while the vendor honours it."""
+    at = now()
+    tokens.access = vault.seal_token(tokens.pk, "access", told.access)
+    tokens.access_expires_at = told.access_expires_at
+    # A server that does not rotate sends no new refresh token: the old one goes on.
+    if told.refresh:
+        tokens.refresh = vault.seal_token(tokens.pk, "refresh", told.refresh)
+    tokens.refresh_expires_at = told.refresh_expires_at or tokens.refresh_expires_at
+    tokens.previous_refresh = vault.seal_token(tokens.pk, "previous_refresh", replaced)
+    tokens.previous_until = at + GRACE if replaced else None
+    tokens.refreshed_at = at
+    tokens.revoked_at = None
+    tokens.save()
+    return tokens
+
+
+def token_set_for(kind: str, app: OAuthApp, told: Tokens) -> TokenSet:
+    """The row for the tokens of a consent: one a (app, user of the vendor), with them stored."""
+    with transaction.atomic():
+        tokens, _ = TokenSet.objects.select_for_update().get_or_create(
+            kind=kind, client_id=app.client_id, external_user=told.user or "app"
+        )
+        return store(tokens, told, replaced="")
+
+
+def mark_revoked(tokens: TokenSet, why: str, code: str) -> None:
+    """Remember that the vendor no longer honours a token set; its connections ask for consent."""
+    TokenSet.objects.filter(pk=tokens.pk).update(revoked_at=now())
+    mark_connections(tokens, why, code)
+
+
+def mark_connections(tokens: TokenSet, why: str, code: str) -> None:
+    """Every connected connection of a token set needs reconnecting, for this reason."""
+    connected = Connection.objects.filter(token_set=tokens, state=Connection.State.CONNECTED)
+    connected.update(state=Connection.State.NEEDS_RECONNECT, reason=why, reason_code=code)
+
+
+def refresh_idle(
+    app_of: Callable[[Connection], AppOf], *, older_than: timedelta = IDLE
+) -> Renewals:
+    """Renew every token set that nobody used for a while, so that no consent ages out (60 days).
+
+    For the scheduler, daily. One that fails does not stop the others.
+    """
+    renewed = refused = postponed = 0
+    for connection in _idle(older_than):
+        try:
+            renew(connection.token_set_id or 0, app_of(connection))
+            renewed += 1
+        except TryLater:
+            postponed += 1
+        except Failure:
+            refused += 1
+    return Renewals(renewed, refused, postponed)
+
+
+def _idle(older_than: timedelta) -> list[Connection]:
+    """One connection for each token set that is due."""
+    due = Connection.objects.filter(
+        state=Connection.State.CONNECTED,
+        token_set__revoked_at__isnull=True,
+        token_set__refreshed_at__lt=now() - older_than,
+    ).exclude(token_set__refresh="")
+    return list(due.order_by("token_set", "pk").distinct("token_set"))
+
+
+def _ages_soon(tokens: TokenSet) -> bool:
+    return tokens.access_expires_at is None or tokens.access_expires_at - EARLY <= now()
+
+
+def _reason(tokens: TokenSet) -> str:
+    marked = Connection.objects.filter(token_set=tokens).exclude(reason="").first()
+    return marked.reason if marked else "The consent has ended. Reconnect."
