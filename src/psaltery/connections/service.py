@@ -263,7 +263,7 @@ def note_success(organisation: Organisation) -> None:
 def _mark(connection: Connection, failure: Failure) -> None:
     if isinstance(failure, NeedsReconnect):
         code = failure.code
-    elif isinstance(failure, BadSettings):
+    elif isinstance(failure, BadSettings) and failure.which in _credential_words(connection):
         code = f"bad_{failure.which}"
     else:
         return
@@ -272,6 +272,12 @@ def _mark(connection: Connection, failure: Failure) -> None:
     if connected.update(state=state, reason=str(failure), reason_code=code):
         audit.record_change(f"{connection.name} needs reconnecting: {failure}")
     connection.refresh_from_db()
+
+
+def _credential_words(connection: Connection) -> set[str]:
+    """Settings whose fault stops the whole connection; a missing permission stops one feed."""
+    manifest = registry.manifest(connection.kind)
+    return {"scopes", "address", "certificate", *(field.name for field in manifest.fields)}
 
 
 def keep_alive() -> tokens.Renewals:

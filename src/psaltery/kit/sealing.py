@@ -51,16 +51,6 @@ class KeyRing:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.current = next(iter(keys))
 
-    @classmethod
-    def parse(cls, text: str) -> "KeyRing":
-        """Read `id:base64,id:base64` (commas or line ends), the current key first."""
-        keys: dict[str, bytes] = {}
-        for part in text.replace("\n", ",").split(","):
-            if part.strip():
-                key_id, _, encoded = part.strip().partition(":")
-                keys[key_id] = _decode(encoded, f"Sealing key {key_id!r} is not base64.")
-        return cls(keys)
-
     def seal(self, secret: str, place: Place) -> str:
         """`secret` sealed for `place` with the current key; "" stays ""."""
         if not secret:
@@ -77,7 +67,7 @@ class KeyRing:
         version, key_id, encoded = (*sealed.split(":", 2), "", "")[:3]
         if version != _VERSION or key_id not in self._ciphers:
             raise SealBroken(f"Sealing key {key_id!r} is not among the keys of this installation.")
-        raw = _decode(encoded, "A sealed value is damaged.")
+        raw = _decode(encoded)
         try:
             cipher = self._ciphers[key_id]
             opened = cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.associated_data())
@@ -96,13 +86,11 @@ class KeyRing:
         return sealed if self.is_current(sealed) else self.seal(self.open(sealed, place), place)
 
 
-def new_key() -> str:
-    """A fresh random key as base64, for a key file."""
-    return base64.b64encode(os.urandom(_KEY_BYTES)).decode()
-
-
-def _decode(encoded: str, complaint: str) -> bytes:
+def _decode(encoded: str) -> bytes:
     try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as wrong:
-        raise ValueError(complaint) from wrong
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error as wrong:
+        raise SealBroken("A sealed value is damaged.") from wrong
+    if len(raw) <= _NONCE_BYTES:
+        raise SealBroken("A sealed value is damaged.")
+    return raw
