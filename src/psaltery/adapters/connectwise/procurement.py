@@ -1,0 +1,224 @@
+"""Received purchase orders as bills, and approved expenses. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+
+from psaltery.adapters.connectwise import wire
+from psaltery.adapters.connectwise.reading import (
+    amount,
+    currency,
+    day,
+    identifier,
+    name,
+    ref_id,
+    text,
+    updated_at,
+)
+from psaltery.records.books import TaxMode
+from psaltery.records.money import ZERO, cents
+from psaltery.records.psa import Document, DocumentKind, DocumentLine
+
+# Habit of the field: an order has room for one supplier invoice number, so further ones are
+# entered as a line of this product whose description is the number.
+SUPPLIER_INVOICE = "SUPPLIER-INVOICE"
+APPROVED = frozenset(
+    {"ApprovedByTierTwo", "ReadyToBill", "Billed", "BilledAgreement", "WrittenOff"}
+)
+ONE = Decimal(1)
+Names = Mapping[int, str]
+
+
+def bill_id(order_id: int, slip: str) -> str:
+    """The external id of one bill: the order, and the packing slip where there is one."""
+    return f"{order_id}-{slip}" if slip else str(order_id)
+
+
+def order_of(external_id: str) -> tuple[int, str]:
+    """The inverse of `bill_id`."""
+    order, _, slip = external_id.partition("-")
+    return int(order), slip
+
+
+def bills(
+    order: wire.PurchaseOrder, lines: Iterable[wire.PurchaseOrderLine], locations: Names
+) -> list[Document]:
+    """One bill a packing slip, of what was received and closed."""
+    slips: dict[str, list[wire.PurchaseOrderLine]] = {}
+    for line in sorted(lines, key=lambda line: (line.line_number or 0, line.id)):
+        if _received(line):
+            slips.setdefault(text(line.packing_slip), []).append(line)
+    with_freight = text(order.freight_packing_slip)
+    if with_freight not in slips:
+        with_freight = next(iter(slips), "")
+    return [
+        _bill(order, slip, mine, freight=slip == with_freight, locations=locations)
+        for slip, mine in slips.items()
+    ]
+
+
+def _received(line: wire.PurchaseOrderLine) -> bool:
+    if line.canceled_flag or not amount(line.received_quantity):
+        return False
+    return line.closed_flag if line.closed_flag is not None else line.received_status != "Waiting"
+
+
+def _bill(
+    order: wire.PurchaseOrder,
+    slip: str,
+    received: Sequence[wire.PurchaseOrderLine],
+    *,
+    freight: bool,
+    locations: Names,
+) -> Document:
+    numbers = [text(r.description) for r in received if _carries_number(r)]
+    vendor_number = next(iter(numbers), text(order.vendor_invoice_number))
+    location = name(order.location) or locations.get(order.location_id or 0, "")
+    lines = [_line(order, r, location) for r in received if not _carries_number(r)]
+    lines += _freight(order, location) if freight else []
+    subtotal = sum((line.amount for line in lines), ZERO)
+    tax = sum((line.tax or ZERO for line in lines), ZERO)
+    po_number = text(order.po_number) or str(order.id)
+    return Document(
+        external_id=bill_id(order.id, slip),
+        kind=DocumentKind.BILL,
+        type="PurchaseOrder",
+        number=vendor_number or (f"{po_number}/{slip}" if slip else po_number),
+        company_id=ref_id(order.vendor_company),
+        company_name=name(order.vendor_company),
+        currency=currency(order.currency),
+        issued_on=_billed_on(order, received),
+        status=name(order.status),
+        location=location,
+        department=name(order.business_unit),
+        reference=po_number,
+        tax_code=name(order.tax_code),
+        subtotal=subtotal,
+        tax=tax,
+        total=subtotal + tax,
+        balance=subtotal + tax,
+        posted=all(line.batched_flag for line in received),
+        vendor_number=vendor_number,
+        lines=tuple(lines),
+        updated_at=updated_at(order),
+    )
+
+
+def _carries_number(line: wire.PurchaseOrderLine) -> bool:
+    return identifier(line.product).upper() == SUPPLIER_INVOICE
+
+
+def _billed_on(order: wire.PurchaseOrder, received: Sequence[wire.PurchaseOrderLine]) -> date:
+    days = [found for line in received if (found := day(line.date_received))]
+    changed = updated_at(order)
+    last = changed.date() if changed else date(1970, 1, 1)
+    return day(order.vendor_invoice_date) or max(days, default=day(order.po_date) or last)
+
+
+def _line(order: wire.PurchaseOrder, line: wire.PurchaseOrderLine, location: str) -> DocumentLine:
+    quantity, received = amount(line.quantity), amount(line.received_quantity)
+    whole = received == quantity
+    value = amount(line.unit_cost) * received
+    tax = amount(line.tax)
+    if whole and line.ext_cost is not None:
+        value = line.ext_cost
+    elif not whole and quantity:
+        # The line's tax is that of the ordered quantity; the rest comes on another line.
+        tax = tax * received / quantity
+    return DocumentLine(
+        key=f"line:{line.id}",
+        source="product",
+        description=text(line.description),
+        quantity=received,
+        unit_price=amount(line.unit_cost),
+        amount=cents(value),
+        taxable=bool(tax),
+        tax_code=name(order.tax_code),
+        tax=cents(tax),
+        product=identifier(line.product),
+        location=location,
+        department=name(order.business_unit),
+    )
+
+
+def _freight(order: wire.PurchaseOrder, location: str) -> list[DocumentLine]:
+    cost, tax = amount(order.freight_cost), amount(order.freight_tax_total)
+    if not cost and not tax:
+        return []
+    line = DocumentLine(
+        key="freight",
+        source="freight",
+        description="Freight",
+        quantity=ONE,
+        unit_price=cost,
+        amount=cents(cost),
+        taxable=bool(tax),
+        tax_code=name(order.tax_code),
+        tax=cents(tax),
+        location=location,
+        department=name(order.business_unit),
+    )
+    return [line]
+
+
+def is_approved(entry: wire.ExpenseEntry) -> bool:
+    """Whether the expense may be posted."""
+    return entry.status in APPROVED
+
+
+def expense(entry: wire.ExpenseEntry, locations: Names) -> Document:
+    """An expense as a document owed to the member who paid it; `company_id` is "member:" and id.
+
+    Whether the amount contains its taxes is documented nowhere: it is read as containing them, as
+    on a receipt, and `tax_mode_known` is false where there are any.
+    """
+    total = cents(amount(entry.amount))
+    tax = cents(sum((amount(one.amount) for one in entry.taxes or []), ZERO))
+    member = identifier(entry.member)
+    changed = updated_at(entry)
+    return Document(
+        external_id=str(entry.id),
+        kind=DocumentKind.EXPENSE,
+        type=name(entry.classification),
+        number=f"EXP-{entry.id}",
+        company_id=f"member:{ref_id(entry.member)}",
+        company_name=name(entry.member) or member,
+        currency=currency(entry.currency),
+        issued_on=day(entry.date) or (changed.date() if changed else date(1970, 1, 1)),
+        closed=is_approved(entry),
+        status=text(entry.status),
+        location=locations.get(entry.location_id or 0, ""),
+        reference=ref_id(entry.expense_report),
+        tax_mode=TaxMode.INCLUSIVE if tax else TaxMode.EXCLUSIVE,
+        tax_mode_known=not tax,
+        subtotal=total - tax,
+        tax=tax,
+        total=total,
+        balance=total,
+        agreement=name(entry.agreement),
+        ticket_id=ref_id(entry.ticket),
+        lines=(_expense_line(entry, total, tax, locations),),
+        updated_at=changed,
+    )
+
+
+def _expense_line(
+    entry: wire.ExpenseEntry, total: Decimal, tax: Decimal, locations: Names
+) -> DocumentLine:
+    taxes = [name(one.type) for one in entry.taxes or [] if name(one.type)]
+    return DocumentLine(
+        key=f"expense:{entry.id}",
+        source="expense",
+        description=text(entry.notes) or name(entry.type),
+        quantity=ONE,
+        unit_price=total,
+        amount=total,
+        taxable=bool(tax),
+        tax_code=taxes[0] if taxes else "",
+        tax=tax,
+        expense_type=name(entry.type),
+        category=name(entry.payment_method),
+        agreement=name(entry.agreement),
+        member=identifier(entry.member),
+        location=locations.get(entry.location_id or 0, ""),
+    )

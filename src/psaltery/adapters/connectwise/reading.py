@@ -1,0 +1,75 @@
+"""Values of the wire, read leniently. Pure."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from psaltery.adapters.connectwise.wire import Record, Ref
+from psaltery.kit.text import clean
+from psaltery.records.money import ZERO
+
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200  # outside of these a date is a placeholder, e.g. 0001-01-01
+
+
+def text(value: str | None) -> str:
+    """The text without control characters and blanks at its ends; "" for null."""
+    return clean(value or "").strip()
+
+
+def amount(value: Decimal | None) -> Decimal:
+    """The number, zero for null."""
+    return ZERO if value is None else value
+
+
+def day(value: str | None) -> date | None:
+    """The calendar day as ConnectWise writes it; None for null, nonsense and placeholders.
+
+    No zone is applied: the day of an invoice is stored as midnight UTC of that day.
+    """
+    try:
+        found = date.fromisoformat((value or "")[:10])
+    except ValueError:
+        return None
+    return found if _FIRST_YEAR <= found.year <= _LAST_YEAR else None
+
+
+def moment(value: str | None) -> datetime | None:
+    """The moment, aware, in UTC; a text without a zone is UTC already."""
+    try:
+        found = datetime.fromisoformat(value or "")
+    except ValueError:
+        return None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def updated_at(record: Record) -> datetime | None:
+    """When the record last changed, by the site's clock."""
+    return moment(record.info.last_updated) if record.info else None
+
+
+def entered_at(record: Record) -> datetime | None:
+    """When the record was made."""
+    return moment(record.info.date_entered) if record.info else None
+
+
+def name(ref: Ref | None) -> str:
+    """What people call the referred record."""
+    return text(ref.name or ref.identifier) if ref else ""
+
+
+def identifier(ref: Ref | None) -> str:
+    """The short unique text of the referred record, its name where it has none."""
+    return text(ref.identifier or ref.name) if ref else ""
+
+
+def ref_id(ref: Ref | None) -> str:
+    """The referred record's id as text, "" for none."""
+    return str(ref.id) if ref and ref.id else ""
+
+
+def currency(ref: Ref | None) -> str:
+    """The ISO code. Operators type identifiers and names themselves, so those come last."""
+    if ref is None:
+        return ""
+    return text(ref.currency_code or ref.iso_code or ref.currency_identifier).upper()[:3]
