@@ -1,0 +1,137 @@
+"""GL entries: what a closed record posts, and which of it an accounting batch has taken.
+
+A ledger is the set of entries of one record (`invoice-12`, `purchase-3-PS77`, `expense-9`). Amounts
+are debits: the receivable is positive, revenue and tax are negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from psaltery.adapters.connectwise.sandbox.accounts import Account, Candidate, resolve
+from psaltery.adapters.connectwise.sandbox.lines import Line, lines
+from psaltery.adapters.connectwise.sandbox.pricing import TaxShare, totals
+from psaltery.adapters.connectwise.sandbox.world import World, by_id
+from psaltery.adapters.sandboxing import Document
+
+SOURCES = {"R": "timeEntries", "RP": "products", "RE": "expenses", "RA": "invoices"}
+
+
+def key(kind: str, *names: object) -> str:
+    """The name of a record's ledger, e.g. `invoice-12`."""
+    return "-".join([kind, *map(str, names)])
+
+
+def find(world: World, ledger_key: str) -> Document | None:
+    """A ledger; None when the record has no entries."""
+    return world.store.get("ledgers", ledger_key)
+
+
+def post(
+    world: World, ledger_key: str, kind: str, record: object, rows: Iterable[Document]
+) -> None:
+    """Book a record's entries, in place of any that it had."""
+    entries = [{"id": world.next_id("glEntries"), **row, "batch": None} for row in rows]
+    keep(world, {"id": ledger_key, "kind": kind, "record": record, "entries": entries})
+
+
+def keep(world: World, ledger: Document) -> None:
+    """Store a ledger. It is posted when every entry of it stands in a batch."""
+    posted = all(entry["batch"] is not None for entry in ledger["entries"])
+    world.store.put("ledgers", ledger["id"], ledger | {"posted": posted})
+
+
+def drop(world: World, ledger_key: str) -> None:
+    """Take a record's entries back."""
+    world.store.delete("ledgers", ledger_key)
+
+
+def unposted(world: World, kind: str) -> Iterator[Document]:
+    """The ledgers of a kind that are not wholly in a batch."""
+    for ledger in world.all("ledgers"):
+        if ledger["kind"] == kind and not ledger["posted"]:
+            yield ledger
+
+
+def post_invoice(world: World, invoice: Document) -> None:
+    """Book a closed invoice: receivable against revenue, line by line, and against each tax."""
+    rows = list(_invoice_entries(world, invoice))
+    post(world, key("invoice", invoice["id"]), "invoice", invoice["id"], rows)
+
+
+def _invoice_entries(world: World, invoice: Document) -> Iterator[Document]:
+    mappings = world.all("glAccounts")
+    location = invoice.get("locationId")
+    billed = lines(world, invoice)
+    receivable = resolve(mappings, "AR", [("Location", location), ("Location", None)])
+    for line in billed:
+        account = resolve(mappings, line.gl_type, [*line.candidates, ("Location", None)])
+        yield entry("AR", line.charge.amount, receivable, {"description": line.description})
+        yield _revenue(line, account)
+    shares = totals((line.charge for line in billed), by_id(world.all("taxCodes"))).shares
+    for share in shares:
+        yield entry("AR", share.tax, receivable, {"description": "Sales Tax"})
+        candidates: list[Candidate] = [("Tax Code", share.tax_code), ("Tax Code", None)]
+        yield _tax(share, resolve(mappings, "ST", candidates))
+
+
+def _revenue(line: Line, account: Account) -> Document:
+    cost = line.source.get("extCost") if line.charge.kind == "product" else None
+    return entry(
+        line.gl_type,
+        -line.charge.amount,
+        account,
+        {
+            "description": line.description,
+            "cost": cost or Decimal(0),
+            "source": SOURCES.get(line.gl_type, "products"),
+            "sourceId": line.source["id"],
+            "taxable": line.charge.taxable,
+            "taxCode": line.charge.tax_code,
+        },
+    )
+
+
+def _tax(share: TaxShare, account: Account) -> Document:
+    extra = {
+        "description": f"Level {share.level} Sales Tax",
+        "taxCode": share.tax_code,
+        "level": share.level,
+        "rate": share.rate,
+        "taxableAmount": share.taxable,
+    }
+    return entry("ST", -share.tax, account, extra)
+
+
+def entry(gl_type: str, amount: Decimal, account: Account, extra: dict[str, Any]) -> Document:
+    """One entry: `amount` is a debit when positive; `extra` says where it comes from."""
+    return {
+        "type": gl_type,
+        "amount": amount,
+        "account": account.number,
+        "glClass": account.gl_class,
+        "costAccount": account.cost,
+        "inventoryAccount": account.inventory,
+        "productId": account.product_id,
+        "salesCode": account.sales_code,
+    } | extra
+
+
+def shown(entry: Document) -> Document:
+    """An entry as `/finance/invoices/{id}/glEntries/` shows it."""
+    return {
+        "id": entry["id"],
+        "type": entry["type"],
+        "amount": entry["amount"],
+        "cost": entry.get("cost") or Decimal(0),
+        "segment1": entry["account"],
+        "segment2": entry["glClass"],
+        "cogs1": entry["costAccount"],
+        "inventory": entry["inventoryAccount"],
+        "productId": entry["productId"],
+        "salesCode": entry["salesCode"],
+        "description": entry.get("description", "")[:100],
+        "isBatched": entry["batch"] is not None,
+    }
