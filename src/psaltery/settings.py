@@ -25,6 +25,7 @@ WSGI_APPLICATION = "psaltery.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    "psaltery.apps.PsalteryConfig",
     "psaltery.web",
     "psaltery.sync",
     "psaltery.inbound",
@@ -69,6 +70,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "psaltery.accounts.middleware.person_of_request",
     # Last, as its documentation asks.
     "axes.middleware.AxesMiddleware",
 ]
@@ -120,6 +122,10 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = ENVIRONMENT.https
 CSRF_COOKIE_SECURE = ENVIRONMENT.https
 
+ACCOUNT_ADAPTER = "psaltery.accounts.sign_in.SignIn"
+SOCIALACCOUNT_ADAPTER = "psaltery.accounts.sign_in.SingleSignOn"
+# Wrong passwords are counted by axes, in the database that all web processes share.
+ACCOUNT_RATE_LIMITS = {"login_failed": ""}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -160,6 +166,8 @@ SOCIALACCOUNT_PROVIDERS = (
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_CALLABLE = "psaltery.accounts.sign_in.address_tried"
+AXES_LOCKOUT_TEMPLATE = "account/locked_out.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
 
@@ -182,6 +190,10 @@ CONTENT_SECURITY_POLICY = {
 
 # Files: served from the packages' own folders, pre-compressed when the project is built.
 STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "psaltery.web.static_files.VersionedFiles"},
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_MAX_AGE = 300
@@ -196,7 +208,7 @@ TIME_ZONE = "UTC"
 EMAIL_BACKEND = (
     "django.core.mail.backends.smtp.EmailBackend"
     if ENVIRONMENT.email_host
-    else "psaltery.logs.MailToLog"
+    else "psaltery.mail.MailToLog"
 )
 EMAIL_HOST = ENVIRONMENT.email_host
 EMAIL_PORT = ENVIRONMENT.email_port

@@ -1,10 +1,14 @@
 """Every address of the product: the only list of routes."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from psaltery import health
+from psaltery.accounts.urls import sign_in_urls
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
+    path("", include("psaltery.web.urls")),
+    path("", include("psaltery.accounts.urls")),
+    path("accounts/", include(sign_in_urls)),
 ]

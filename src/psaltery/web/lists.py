@@ -19,13 +19,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, tzinfo
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.text import slugify
 from psycopg.errors import QueryCanceled
@@ -113,20 +114,24 @@ class ListPage:
     def csv(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         """The rows of the view as a file, streamed in constant memory however many there are."""
         name = f"{slugify(self.title)}-{date.today().isoformat()}.csv"  # noqa: DTZ011 -- a name
+        # The lines are written after the answer has begun, when the person's zone is put away.
+        zone = timezone.get_current_timezone()
         return StreamingHttpResponse(
-            self._csv_lines(self.found(request), self._order(request)),
+            self._csv_lines(self.found(request), self._order(request), zone),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
-    def _csv_lines(self, rows: QuerySet[Any], order: Order) -> Iterator[str]:
+    def _csv_lines(self, rows: QuerySet[Any], order: Order, zone: tzinfo) -> Iterator[str]:
         columns = [column for column in self.columns if column.csv]
         writer = csv.writer(_Echo())
         headings = _headings(columns)
         # The mark at the start makes Excel read the file as UTF-8.
         yield "\ufeff" + str(writer.writerow(headings))
         for chunk in chunks(rows, order, CSV_CHUNK):
-            yield "".join(str(writer.writerow(_csv_row(columns, row))) for row in chunk)
+            with timezone.override(zone):
+                lines = [str(writer.writerow(_csv_row(columns, row))) for row in chunk]
+            yield "".join(lines)
 
     def _order(self, request: HttpRequest) -> Order:
         wanted = Order.parse(request.GET.get("sort", ""))

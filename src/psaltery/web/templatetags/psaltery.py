@@ -93,7 +93,7 @@ def stat(
 
 
 @register.inclusion_tag("web/parts/empty.html")
-def empty(
+def empty_page(
     title: str, text: str, icon: str = "inbox", action: str = "", url: str = ""
 ) -> dict[str, Any]:
     """What an empty page says: what will appear, and what to do."""

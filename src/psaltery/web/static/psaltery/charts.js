@@ -44,7 +44,7 @@
     return {
       textStyle: { fontFamily: look.font, color: look.text },
       color: look.series,
-      animationDuration: 250,
+      animation: false, // the live parts draw it again every few seconds
       grid: { left: 4, right: 12, top: named.length > 1 ? 36 : 12, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
       legend: named.length > 1
         ? { top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, textStyle: { color: look.text }, data: named.map((one) => one.name) }

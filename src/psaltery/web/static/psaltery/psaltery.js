@@ -75,6 +75,13 @@
     }
   });
 
+  // The set-up page guesses the time zone of whoever opens it.
+  const guessed = document.querySelector("[data-zone-guess] select[name=time_zone]");
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (guessed && guessed.value === "UTC" && guessed.querySelector(`option[value="${CSS.escape(zone)}"]`)) {
+    guessed.value = zone;
+  }
+
   // A page taken back from the browser's memory has its buttons as they were left.
   window.addEventListener("pageshow", () => {
     for (const button of document.querySelectorAll("form button:disabled:not([data-off])")) {
@@ -91,6 +98,14 @@
   });
 
   const isPolling = (event) => (event.detail.elt.getAttribute("hx-trigger") || "").startsWith("every");
+
+  // What renews itself must not take the keyboard's place away, nor work for a hidden window.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const part = event.detail.elt;
+    if (!isPolling(event)) return;
+    const inUse = part.contains(document.activeElement) || part.querySelector("dialog[open], .dropdown-menu.show");
+    if (document.hidden || inUse) event.preventDefault();
+  });
 
   document.addEventListener("htmx:responseError", (event) => {
     trouble(`Psaltery answered with an error (${event.detail.xhr.status}). Load the page again; if it stays, tell your administrator.`);

@@ -1,0 +1,164 @@
+"""What the dashboard shows: read in a fixed number of queries, whatever the tables hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
+
+from psaltery.connections.models import Budget, Connection, Feed, Organisation
+from psaltery.posting.models import Posting
+from psaltery.review.models import Blocked, Card
+from psaltery.web import charts
+from psaltery.web.format import amount_text
+
+FEEDS_SHOWN = 12
+RUNS_SHOWN = 8
+FEED_TONES = {Feed.State.IDLE: "good", Feed.State.PAUSED: "warn", Feed.State.FAILED: "bad"}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for a person: open cards, and the money that they block by currency."""
+
+    cards: int
+    documents: int
+    money: list[tuple[str, Decimal]]
+
+    @property
+    def money_text(self) -> str:
+        return " + ".join(f"{amount_text(sum_, code)} {code}" for code, sum_ in self.money)
+
+
+@dataclass(frozen=True)
+class FeedLine:
+    """A feed's progress: records done of this run, and of how many where that is known."""
+
+    label: str
+    done: int
+    total: int | None
+    detail: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    is_connected: bool
+    states: dict[str, int]
+    waiting: Waiting
+    feeds: list[FeedLine]
+    calls: dict[str, Any] | None
+    runs: list[Feed]
+    oldest: Feed | None
+
+    @property
+    def in_step(self) -> int:
+        return self.states.get("in_step", 0)
+
+    @property
+    def in_work(self) -> int:
+        """Documents that go on without anybody: waiting, posting, uncertain."""
+        return sum(self.states.get(name, 0) for name in ("waiting", "posting", "uncertain"))
+
+    @property
+    def stopped(self) -> int:
+        return self.states.get("held", 0) + self.states.get("failed", 0)
+
+    @property
+    def of_all(self) -> str:
+        """The share of documents in step, of those that belong in the books."""
+        due = sum(self.states.values()) - self.states.get("skipped", 0)
+        return f"{100 * self.in_step / due:.1f} % of {due:,}" if due else "no documents yet"
+
+
+def dashboard_now() -> Dashboard:
+    """Read it all: eight queries."""
+    feeds = _active_feeds()
+    return Dashboard(
+        is_connected=Connection.objects.exists(),
+        states=_states(),
+        waiting=_waiting(),
+        feeds=[_feed_line(feed) for feed in feeds],
+        calls=_calls(),
+        runs=_last_runs(),
+        oldest=_oldest(),
+    )
+
+
+def _states() -> dict[str, int]:
+    rows = Posting.objects.values("state").annotate(count=Count("pk")).order_by()
+    return {row["state"]: row["count"] for row in rows}
+
+
+def _waiting() -> Waiting:
+    cards = Card.objects.filter(state=Card.State.OPEN).count()
+    blocked = (
+        Blocked.objects.filter(card__state=Card.State.OPEN)
+        # A document that two cards block is one document, and its money counts once.
+        .values("document", "currency", "amount")
+        .distinct()
+    )
+    money: dict[str, Decimal] = defaultdict(Decimal)
+    documents = set()
+    for row in blocked:
+        if row["document"] not in documents:
+            money[row["currency"]] += row["amount"]
+            documents.add(row["document"])
+    return Waiting(cards, len(documents), sorted(money.items()))
+
+
+def _active_feeds() -> list[Feed]:
+    """Feeds that run, wait, pause or have failed; those in step are in the last runs."""
+    return list(
+        Feed.objects.select_related("organisation")
+        .exclude(state=Feed.State.IDLE)
+        .filter(organisation__chosen=True)
+        .order_by("organisation__name", "name")[:FEEDS_SHOWN]
+    )
+
+
+def _feed_line(feed: Feed) -> FeedLine:
+    return FeedLine(
+        label=f"{feed.organisation.name}: {feed.name.replace('_', ' ')}",
+        done=feed.done,
+        total=feed.total,
+        detail=feed.get_state_display(),
+        tone=FEED_TONES.get(Feed.State(feed.state), ""),
+    )
+
+
+def _calls() -> dict[str, Any] | None:
+    """Calls of the day against each organisation's cap, as a chart."""
+    today = timezone.now().date()
+    rows = list(
+        Budget.objects.filter(organisation__chosen=True, day_cap__isnull=False)
+        .annotate(used=Sum("day_used", filter=Q(day=today)))
+        .values_list("organisation__name", "used", "day_cap")
+        .order_by(F("used").desc(nulls_last=True), "organisation__name")[:FEEDS_SHOWN]
+    )
+    if not rows:
+        return None
+    names, used, caps = zip(*rows, strict=True)
+    return charts.shares(names, [spent or 0 for spent in used], caps)
+
+
+def _last_runs() -> list[Feed]:
+    return list(
+        Feed.objects.select_related("organisation")
+        .filter(finished_at__isnull=False)
+        .order_by("-finished_at")[:RUNS_SHOWN]
+    )
+
+
+def _oldest() -> Feed | None:
+    """The feed that has not been in step for the longest time."""
+    return (
+        Feed.objects.select_related("organisation")
+        .filter(organisation__chosen=True, organisation__state=Organisation.State.ACTIVE)
+        .order_by(F("finished_at").asc(nulls_first=True))
+        .first()
+    )
