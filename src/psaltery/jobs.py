@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -14,6 +15,8 @@ from procrastinate.contrib.django.utils import connector_params
 from procrastinate.periodic import PeriodicRegistry
 from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.worker import Worker
+
+from psaltery import database
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +51,14 @@ async def work(concurrency: int, *, wait: bool = True, stop: asyncio.Event | Non
     if not wait:
         queue.periodic_registry = PeriodicRegistry()
     async with queue.open_async():
-        worker = Worker(
-            app=queue,
-            concurrency=concurrency,
-            wait=wait,
-            shutdown_graceful_timeout=GRACE_SECONDS,
-            install_signal_handlers=False,
+        options: dict[str, Any] = {
             **queue.worker_defaults,
-        )
+            "concurrency": concurrency,
+            "wait": wait,
+            "shutdown_graceful_timeout": GRACE_SECONDS,
+            "install_signal_handlers": False,
+        }
+        worker = Worker(app=queue, **options)
         stopping = asyncio.create_task(_stop_when(stop, worker)) if stop else None
         try:
             await worker.run()
@@ -75,6 +78,7 @@ async def _stop_when(stop: asyncio.Event, worker: Worker) -> None:
     log.warning("a job did not stop in time; it is left to another worker")
     if worker.worker_id is not None:
         await worker.app.job_manager.unregister_worker(worker.worker_id)
+    database.release_all()
     os._exit(0)
 
 

@@ -1,12 +1,9 @@
 """Structured logging: one line an event, JSON for programs and colours for people."""
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from django.core.mail import EmailMessage
-from django.core.mail.backends.base import BaseEmailBackend
 
 SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -52,7 +49,7 @@ def configuration(level: str, form: str) -> dict[str, Any]:
             "procrastinate": {"level": "INFO" if level == "DEBUG" else "WARNING"},
             "httpx2": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
-            "django.server": {"handlers": ["stderr"], "propagate": False, "level": "WARNING"},
+            "_granian": {"level": "ERROR"},
         },
     }
 
@@ -62,19 +59,3 @@ def _json() -> list[Any]:
         structlog.processors.dict_tracebacks,
         structlog.processors.JSONRenderer(default=str),
     ]
-
-
-class MailToLog(BaseEmailBackend):
-    """Writes mail to the log while no mail server is set, so that no link is lost."""
-
-    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Logs each message; gives how many."""
-        log = structlog.get_logger("psaltery.mail")
-        for message in email_messages:
-            log.warning(
-                "mail not sent: no PSALTERY_EMAIL_HOST",
-                to=message.to,
-                subject=message.subject,
-                text=str(message.body),
-            )
-        return len(email_messages)

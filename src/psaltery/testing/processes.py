@@ -113,7 +113,7 @@ class _Children:
     started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[bytes]":
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "psaltery.cli", *arguments],
             env={**os.environ, **variables},
             start_new_session=True,

@@ -1,0 +1,85 @@
+"""The command `psaltery`: puts the groups of `psaltery.commands` together, and no more."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from psaltery.commands import check, sandbox, serve
+from psaltery.commands.printing import ExitCode
+
+app = typer.Typer(
+    name="psaltery",
+    help="Keeps an MSP's PSA and its books in tune.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": serve.run,
+    "web": serve.web,
+    "worker": serve.worker,
+    "migrate": serve.migrate,
+    "check": check.check,
+}
+
+GROUPS = {
+    "sandbox": sandbox.app,
+}
+
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("psaltery"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Options before the command. `--parent` ties a process to the one that started it."""
+    if parent is not None:
+        from psaltery import processes
+
+        processes.die_with(parent)
+
+
+def main() -> None:
+    """Runs the command line; what a person can mend is said in a sentence, not a traceback."""
+    from procrastinate.exceptions import ConnectorException
+    from psycopg import OperationalError
+
+    from psaltery.database import DatabaseUnavailable
+    from psaltery.environment import BadEnvironment
+    from psaltery.startup import SchemaBehind
+
+    try:
+        app()
+    except BadEnvironment as error:
+        _fail(str(error), ExitCode.USAGE)
+    except SchemaBehind as error:
+        _fail(str(error), ExitCode.NEEDS_PERSON)
+    except (DatabaseUnavailable, OperationalError, ConnectorException) as error:
+        _fail(f"Database: {error}", ExitCode.UNREACHABLE)
+
+
+def _fail(text: str, code: ExitCode) -> None:
+    typer.echo(text.strip(), err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
