@@ -82,11 +82,7 @@ class InvoiceReader:
     def _whole(self, external_id: str) -> Document:
         info = self._client.invoice_info(external_id)
         head = info.invoice or self._client.invoice(external_id)
-        parts = Parts(
-            products=info.products or [],
-            time=info.time_entries or [],
-            expenses=info.expenses or [],
-        )
+        parts = _parts_of(info)
         facts = self._finder.facts([head], [parts])
         return document(head, parts, facts, closed=bool(self._closed([head])))
 
@@ -97,6 +93,13 @@ class InvoiceReader:
         return [head for head in heads if is_closed(head, statuses)]
 
     def _parts(self, ids: Sequence[int]) -> dict[int, Parts]:
+        try:
+            return self._listed_parts(ids)
+        except Rejected:
+            # A site that can't filter by a list of invoices is asked for each.
+            return {one: _parts_of(self._client.invoice_info(str(one))) for one in ids}
+
+    def _listed_parts(self, ids: Sequence[int]) -> dict[int, Parts]:
         products = self._of_invoices("/procurement/products", wire.ProductItem, ids)
         time = self._of_invoices("/time/entries", wire.TimeEntry, ids)
         expenses = self._of_invoices("/expense/entries", wire.ExpenseEntry, ids)
@@ -113,3 +116,11 @@ class InvoiceReader:
             for row in self._client.by_ids(path, type_, some, field="invoice/id"):
                 found[row.invoice.id if row.invoice else None].append(row)
         return found
+
+
+def _parts_of(info: wire.InvoiceInfo) -> Parts:
+    return Parts(
+        products=info.products or [],
+        time=info.time_entries or [],
+        expenses=info.expenses or [],
+    )
