@@ -61,6 +61,11 @@ def entries(search: Search) -> QuerySet[Entry]:
     return found.defer("request", "response")
 
 
+def entry(number: int) -> Entry | None:
+    """One entry with its bodies."""
+    return Entry.objects.filter(pk=number).first()
+
+
 def page(
     search: Search, *, after: tuple[datetime, int] | None = None, size: int = 50
 ) -> list[Entry]:

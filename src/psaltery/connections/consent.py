@@ -3,6 +3,7 @@
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
+from django.conf import settings
 from django.db import transaction
 
 from psaltery.adapters.errors import BadSettings, Failure
@@ -18,6 +19,11 @@ from psaltery.kit.hashing import secret_hash
 
 LIFETIME = timedelta(minutes=15)  # for the person; the vendor's code itself lives five
 BEGIN_AGAIN = "Start the consent again from the connection's page."
+
+
+def callback_address() -> str:
+    """The redirect URI of this installation, to be registered with the vendor's app."""
+    return f"{settings.PUBLIC_URL}/connections/callback"
 
 
 def begin_consent(connection: Connection, *, redirect_uri: str, session: str = "") -> str:

@@ -36,6 +36,7 @@ __all__ = [
     "connect_with_keys",
     "disconnect",
     "disconnect_effects",
+    "examine",
     "keep_alive",
     "note_failure",
     "note_success",
@@ -47,7 +48,6 @@ __all__ = [
     "reconnect_with",
     "refresh_organisations",
     "rename",
-    "test",
     "writes_blocked",
 ]
 
@@ -164,7 +164,7 @@ def reconnect_with(connection: Connection, values: Mapping[str, str]) -> None:
     audit.record_change(f"The fields of {connection.name} were replaced.")
 
 
-def test(connection: Connection) -> list[Check]:
+def examine(connection: Connection) -> list[Check]:
     """Ask the vendor whether everything that Psaltery needs works; one line for each thing.
 
     What is found is also stored: a connection that works again is connected, one that doesn't says

@@ -1,0 +1,29 @@
+"""What a command that works with the installation needs around it: start, actor, exit codes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psaltery.commands.printing import ExitCode, stop
+
+
+@contextmanager
+def working(*, json: bool) -> Iterator[None]:
+    """Within, the models may be used, entries are told as "command line", and a failure ends the
+    command with its sentence and exit code."""
+    from psaltery import startup
+
+    startup.start()
+    from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, TryLater
+    from psaltery.audit.actor import acting_as
+
+    try:
+        with acting_as("command line"):
+            yield
+    except BadSettings as failure:
+        stop(f"{failure.which}: {failure}", ExitCode.USAGE, json=json)
+    except NeedsReconnect as failure:
+        stop(str(failure), ExitCode.NEEDS_PERSON, json=json)
+    except TryLater as failure:
+        stop(str(failure), ExitCode.UNREACHABLE, json=json)
+    except Failure as failure:
+        stop(str(failure), ExitCode.PROBLEMS, json=json)
