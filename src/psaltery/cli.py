@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from psaltery.commands import check, sandbox, serve
+from psaltery.commands import check, django, sandbox, serve
 from psaltery.commands.printing import ExitCode
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ GROUPS = {
 
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.command("django", context_settings=django.PASS_ON)(django.django)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 
