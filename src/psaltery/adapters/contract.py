@@ -106,7 +106,10 @@ class Books(Protocol):
     def pull(self, feed: str, cursor: str | None) -> Page[Any]:
         """The next page of a feed of the manifest: contacts → Customer, invoices → Invoice,
         credit_notes → CreditNote and Settlement (allocations), payments → Settlement,
-        overpayments and prepayments → Unallocated and Settlement. `cursor` None = everything."""
+        overpayments and prepayments → Unallocated and Settlement. `cursor` None = everything.
+
+        A credit note, overpayment or prepayment comes with all touches of its credit: one that is
+        stored for it and is not in the page was removed."""
 
     def prepare(self, action: Action, draft: Draft | ContactDraft) -> Prepared:
         """The exact element for a write. Pure."""
