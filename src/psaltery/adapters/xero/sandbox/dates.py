@@ -1,0 +1,77 @@
+"""Dates as Xero writes and reads them.
+
+https://developer.xero.com/documentation/api/accounting/requests-and-responses
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WIRE = re.compile(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$")
+_ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970; integers only, so that nothing is lost."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def wire(moment: datetime) -> str:
+    """`/Date(1759363200000+0000)/`."""
+    return f"/Date({milliseconds(moment)}+0000)/"
+
+
+@lru_cache(maxsize=4096)
+def wire_date(day: date) -> str:
+    """A calendar date as its UTC midnight."""
+    return wire(datetime.combine(day, time(), UTC))
+
+
+@lru_cache(maxsize=8192)
+def wire_milliseconds(text: str) -> int | None:
+    """The number inside `/Date(…)/`; None when the text is no such date."""
+    found = _WIRE.match(text)
+    return int(found[1]) if found else None
+
+
+def from_wire(text: str) -> datetime | None:
+    number = wire_milliseconds(text)
+    return None if number is None else _EPOCH + timedelta(milliseconds=number)
+
+
+def iso_day(day: date) -> str:
+    """The `DateString` twin: `2026-10-02T00:00:00`."""
+    return f"{day.isoformat()}T00:00:00"
+
+
+def iso_moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+
+def day_of(text: str) -> date | None:
+    """The calendar date of an input: `2026-10-02`, with or without time, or the wire form."""
+    moment = from_wire(text)
+    if moment:
+        return moment.date()
+    if not _ISO_DATE.match(text):
+        return None
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
+
+
+def modified_since(text: str) -> datetime | None:
+    """An If-Modified-Since header: ISO without zone, or RFC 1123; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
