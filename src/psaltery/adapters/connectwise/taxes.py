@@ -80,7 +80,7 @@ def spread(
     the invoice's tax (exemptions by work role or product type, which only the site knows)."""
     exact, shares = _exact(lines, codes)
     # Each share is rounded once on the invoice, or each line is: either is within half a cent.
-    tolerance = _HALF_CENT * max(len(lines), shares)
+    tolerance = _HALF_CENT * max(sum(map(bool, exact)), shares)
     fits = abs(sum(exact, ZERO) - tax) <= tolerance and tax == tax.quantize(CENT)
     if fits and (apportioned := _apportion(exact, tax)) is not None:
         return apportioned

@@ -1,4 +1,4 @@
-"""ConnectWise's callbacks: where their signing key may come from, the signature, what changed. Pure.
+"""ConnectWise's callbacks: where the signing key may come from, signature, content. Pure.
 
 https://developer.connectwise.com/Best_Practices/PSA_Callbacks
 
