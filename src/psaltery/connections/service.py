@@ -78,6 +78,7 @@ def problems(kind: str, name: str, values: Mapping[str, str], *, own: int = 0) -
     """
     manifest = registry.manifest(kind)
     found: dict[str, str] = {}
+    stored = vault.open_secrets(Connection.objects.get(pk=own)) if own else {}
     if not single_line(name):
         found["name"] = "Give the connection a name."
     elif len(single_line(name)) > _NAME_LENGTH:
@@ -86,7 +87,7 @@ def problems(kind: str, name: str, values: Mapping[str, str], *, own: int = 0) -
         found["name"] = "Another connection has this name."
     for field in manifest.fields:
         value = values.get(field.name, "").strip()
-        if not value and field.required and not (own and field.secret):
+        if not value and field.required and field.name not in stored:
             found[field.name] = f"{field.label} is needed."
         elif value and field.pattern and not re.fullmatch(field.pattern, value):
             example = f" Example: {field.placeholder}" if field.placeholder else ""
