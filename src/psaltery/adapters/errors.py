@@ -41,7 +41,7 @@ class Rejected(Failure):
 
 
 class NeedsReconnect(Failure):
-    """The credential no longer works. `code`: token_revoked, scope_missing, tenant_removed, keys_refused, …"""
+    """The credential no longer works. `code`: token_revoked, scope_missing, keys_refused, …"""
 
     def __init__(self, sentence: str, *, code: str) -> None:
         super().__init__(sentence)

@@ -1,11 +1,13 @@
-"""The mirror of the PSA: one row a record, replaced as a whole whenever the PSA's content changed."""
+"""The mirror of the PSA: one row a record, replaced as a whole when its content changed."""
+
+from typing import Any
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from psaltery.connections.models import Connection
 
-MONEY = {"max_digits": 19, "decimal_places": 4}
+MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}
 
 
 class Mirrored(models.Model):

@@ -1,12 +1,14 @@
 """The mirror of the books, vendor-neutral. Table and column names are documented in docs/tables.md:
 people query them from outside, so they are part of the interface."""
 
+from typing import Any
+
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from psaltery.connections.models import Organisation
 
-MONEY = {"max_digits": 19, "decimal_places": 4}
+MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}
 
 
 class Mirrored(models.Model):

@@ -34,7 +34,7 @@ class Stored(msgspec.Struct):
 
 
 def remember(organisation: Organisation, records: Sequence[Any]) -> Stored:
-    """Store one page of a feed: customers, invoices, credit notes, settlements, unallocated money."""
+    """Store one page of a feed: customers, invoices, credit notes, money and its uses."""
     by_type: dict[type, list[Any]] = defaultdict(list)
     for record in records:
         by_type[type(record)].append(record)
@@ -202,7 +202,7 @@ def _drop_missing(
     settlements: Sequence[books.Settlement],
     stored: Stored,
 ) -> int:
-    """Allocations that a credit note (over-, prepayment) no longer lists were removed in the books."""
+    """Allocations that their credit note or payment no longer lists were removed in the books."""
     if not sources:
         return 0
     present = [settlement.external_id for settlement in settlements]

@@ -55,7 +55,7 @@ class Mapping(models.Model):
 
 
 class ContactLink(models.Model):
-    """A PSA company is this contact of the books. Identity by ids; names are used once, to adopt."""
+    """A PSA company is this contact of the books. Names are used once, to adopt; then only ids."""
 
     organisation = models.ForeignKey(
         Organisation, on_delete=models.CASCADE, related_name="contact_links"

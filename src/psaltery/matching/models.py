@@ -33,6 +33,7 @@ class PaymentBack(models.Model):
     parts = models.JSONField(default=list)
     # What we were about to write, while writing or uncertain.
     intent = models.JSONField(default=dict)
+    dirty = models.BooleanField(default=False)  # money changed while it was being written
     booked_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(auto_now=True)

@@ -195,7 +195,7 @@ class BrandingTheme(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Organisation(msgspec.Struct, frozen=True, kw_only=True):
-    """The books' own facts; `external_id`, `short_code` and `base_currency` pin the organisation."""
+    """The books' own facts; id, short code and base currency pin the organisation."""
 
     external_id: str
     name: str

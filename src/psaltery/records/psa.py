@@ -126,7 +126,7 @@ class TimeEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a list that a tenant defines: location, department, member, work type, tax code, …"""
+    """One row of a list that a tenant defines: location, member, work type, tax code, …"""
 
     list: str
     external_id: str
@@ -164,7 +164,7 @@ class DocumentLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A closed (billable) document of the PSA. Totals are positive for invoices and for credit memos."""
+    """A closed document of the PSA. Totals are positive, for invoices and for credit memos."""
 
     external_id: str
     kind: DocumentKind

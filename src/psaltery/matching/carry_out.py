@@ -1,0 +1,259 @@
+"""Writes payments of the books to the PSA: booked before, settled after, looked up in doubt."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters.contract import Psa
+from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
+from psaltery.audit.actor import about
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Document
+from psaltery.desk.service import note_balance
+from psaltery.kit.clock import now
+from psaltery.ledger.models import BillingInvoice, BillingPayment
+from psaltery.matching.decide import (
+    CreatePayment,
+    Decision,
+    DeletePayment,
+    InStep,
+    Part,
+    Shown,
+    UpdatePayment,
+    decide,
+)
+from psaltery.matching.models import PaymentBack
+from psaltery.posting.attempts import tell
+from psaltery.records.money import ZERO, cents
+from psaltery.records.psa import PsaPayment
+from psaltery.review.reasons import Reason
+from psaltery.review.service import Held, hold, release
+
+GRACE = timedelta(seconds=5)
+TOPIC = "payment"
+_State = PaymentBack.State
+
+
+class Report(msgspec.Struct):
+    written: int = 0
+    held: int = 0
+    seen: int = 0
+
+
+def waiting(organisation: Organisation, limit: int) -> list[PaymentBack]:
+    """Documents whose payments are to be written or looked up, oldest first."""
+    doubtful = PaymentBack.objects.filter(
+        organisation=organisation,
+        state__in=(_State.WRITING, _State.UNCERTAIN),
+        booked_at__lt=now() - GRACE,
+    )
+    fresh = PaymentBack.objects.filter(organisation=organisation, state=_State.WAITING)
+    rows = (doubtful | fresh).select_related("document", "document__link", "organisation")
+    return list(rows.order_by("changed_at")[:limit])
+
+
+def carry_out(back: PaymentBack, psa: Psa, report: Report) -> None:
+    """Bring the PSA's payment of one document in step. Raises TryLater and NeedsReconnect."""
+    report.seen += 1
+    with about(documents=[back.document.number], customer=back.document.company_name):
+        if back.state in (_State.WRITING, _State.UNCERTAIN):
+            _look_up(back, psa)
+        # Cleared before the money is read: what moves after this line shows as dirty.
+        PaymentBack.objects.filter(pk=back.pk).update(dirty=False)
+        parts = _parts(back)
+        decision = decide(
+            parts, Shown(payment_id=back.psa_payment_id, amount=back.amount, paid_on=back.paid_on)
+        )
+        if isinstance(decision, InStep):
+            _settled(back, decision.why, parts)
+            return
+        if not _book(back, decision):
+            return
+        _write(back, decision, parts, psa, report)
+
+
+def _parts(back: PaymentBack) -> list[Part]:
+    rows = BillingPayment.objects.filter(
+        organisation=back.organisation,
+        invoice_external_id=back.document.link.books_id,
+        state="active",
+    ).order_by("paid_on", "id")
+    return [
+        Part(
+            external_id=row.external_id,
+            touch=row.touch,
+            amount=row.amount,
+            paid_on=row.paid_on,
+            reference=row.reference,
+        )
+        for row in rows
+    ]
+
+
+def _book(back: PaymentBack, decision: Decision) -> bool:
+    """Commit 1: the intent. False when another process has it."""
+    return bool(
+        PaymentBack.objects.filter(pk=back.pk, state=_State.WAITING).update(
+            state=_State.WRITING,
+            intent={"action": type(decision).__name__, **msgspec.to_builtins(decision)},
+            booked_at=now(),
+            why="It is being written.",
+        )
+    )
+
+
+def _write(
+    back: PaymentBack, decision: Decision, parts: Sequence[Part], psa: Psa, report: Report
+) -> None:
+    try:
+        shown = _call(back, decision, psa)
+    except TryLater as failure:
+        state = _State.UNCERTAIN if failure.uncertain else _State.WAITING
+        _stand(back, state, str(failure))
+        raise
+    except (NeedsReconnect, BadSettings) as failure:
+        _stand(back, _State.WAITING, str(failure))
+        raise
+    except Rejected as failure:
+        _refused(back, failure)
+        report.held += 1
+        return
+    _remember(back, shown)
+    balance = psa.balance(back.document.external_id)
+    _written(back, parts, balance)
+    report.written += 1
+
+
+def _call(back: PaymentBack, decision: Decision, psa: Psa) -> PsaPayment | None:
+    """One write; what the PSA shows afterwards, None for nothing."""
+    document_id = back.document.external_id
+    match decision:
+        case CreatePayment(amount, paid_on, note):
+            return psa.create_payment(document_id, amount, paid_on, note)
+        case UpdatePayment(payment_id, amount, paid_on):
+            known = PsaPayment(
+                external_id=payment_id,
+                document_id=document_id,
+                amount=back.amount,
+                paid_on=back.paid_on,
+            )
+            return psa.update_payment(known, amount, paid_on)
+        case DeletePayment(payment_id):
+            known = PsaPayment(
+                external_id=payment_id,
+                document_id=document_id,
+                amount=back.amount,
+                paid_on=back.paid_on,
+            )
+            psa.delete_payment(known)
+    return None
+
+
+def _stand(back: PaymentBack, state: str, why: str) -> None:
+    back.state = state
+    PaymentBack.objects.filter(pk=back.pk).update(state=state, why=why, changed_at=now())
+
+
+def _remember(back: PaymentBack, shown: PsaPayment | None) -> None:
+    """Keep what the PSA has from us at once, whatever follows."""
+    back.psa_payment_id = shown.external_id if shown else ""
+    back.amount = shown.amount if shown else ZERO
+    back.paid_on = shown.paid_on if shown else None
+    PaymentBack.objects.filter(pk=back.pk).update(
+        psa_payment_id=back.psa_payment_id,
+        amount=back.amount,
+        paid_on=back.paid_on,
+        settled_at=now(),
+    )
+
+
+def _written(back: PaymentBack, parts: Sequence[Part], balance: Decimal) -> None:
+    """Commit 2: in step, told, and the balances compared."""
+    document = back.document
+    with transaction.atomic():
+        _settled(back, "The PSA shows what the books have.", parts)
+        note_balance(document, balance)
+        sentence = f"{document.number}: the PSA shows {back.amount:,.2f} paid, {balance:,.2f} open."
+        tell(back.organisation, document, sentence, "payment.back")
+        _compare(back, document, balance)
+
+
+def _settled(back: PaymentBack, why: str, parts: Sequence[Part]) -> None:
+    """In step, unless money moved again meanwhile: then it waits for the next look."""
+    row = PaymentBack.objects.filter(pk=back.pk)
+    if row.filter(dirty=True).update(state=_State.WAITING, dirty=False, changed_at=now()):
+        return
+    row.update(
+        state=_State.IN_STEP,
+        why=why,
+        parts=msgspec.to_builtins(list(parts)),
+        intent={},
+        changed_at=now(),
+    )
+    release([back.document_id], why, topic=TOPIC)
+
+
+def _compare(back: PaymentBack, document: Document, balance: Decimal) -> None:
+    """The promise: the PSA's open balance is the books' (when the mirror is of the same moment)."""
+    row = BillingInvoice.objects.filter(
+        organisation=back.organisation, external_id=document.link.books_id
+    ).first()
+    if row is None or cents(row.amount_due) == cents(balance):
+        return
+    if cents(row.total - row.amount_paid - row.amount_credited) != cents(row.total - back.amount):
+        return  # invoices and payments of the mirror are of different moments; the next pull tells
+    sentence = (
+        f"{document.number}: {balance:,.2f} is open in the PSA, {row.amount_due:,.2f} in "
+        f"{back.organisation.name}."
+    )
+    reason = Reason(
+        code="balance_differs",
+        about=f"balance:{document.pk}",
+        subject=document.number,
+        sentence=sentence,
+    )
+    hold([Held(document, back.organisation, [reason])], topic=TOPIC)
+
+
+def _refused(back: PaymentBack, failure: Rejected) -> None:
+    document = back.document
+    sentence = f"{document.number}: the PSA refused the payment: {failure}"
+    reason = Reason(
+        code="payment_refused",
+        about=f"payment:{back.pk}",
+        subject=document.number,
+        sentence=sentence,
+        details={"problems": [problem.message for problem in failure.problems]},
+    )
+    with transaction.atomic():
+        _stand(back, _State.HELD, sentence)
+        hold([Held(document, back.organisation, [reason])], topic=TOPIC)
+        tell(back.organisation, document, sentence, "payment.back", failed=True)
+
+
+# A write whose answer never came.
+
+
+def _look_up(back: PaymentBack, psa: Psa) -> None:
+    """Learn from the PSA whether the booked write arrived; afterwards the row waits again."""
+    shown = psa.payments(back.document.external_id)
+    intent = back.intent
+    if intent.get("action") == "CreatePayment":
+        _adopt_created(back, shown, intent)
+    else:
+        mine = next((p for p in shown if p.external_id == back.psa_payment_id), None)
+        _remember(back, mine)
+    _stand(back, _State.WAITING, "Its last write was looked up.")
+
+
+def _adopt_created(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[str, Any]) -> None:
+    amount, paid_on = Decimal(intent["amount"]), date.fromisoformat(intent["paid_on"])
+    for payment in shown:
+        same = cents(payment.amount) == amount and payment.paid_on == paid_on
+        if same and not payment.credit_id:
+            _remember(back, payment)
+            return

@@ -1,0 +1,38 @@
+"""Which documents need a look at their payments. Cheap writes, inside the caller's transaction."""
+
+from collections.abc import Iterable
+
+from psaltery.connections.models import Organisation
+from psaltery.ledger.models import BillingPayment
+from psaltery.matching.models import PaymentBack
+from psaltery.posting.models import Link
+
+
+def books_changed(organisation: Organisation, invoice_ids: Iterable[str]) -> int:
+    """Money on these invoices of the books changed: their linked documents wait for matching."""
+    links = Link.objects.filter(organisation=organisation, books_id__in=list(invoice_ids))
+    return _wait(organisation, links.values_list("document_id", flat=True))
+
+
+def linked(organisation: Organisation, document_ids: Iterable[int]) -> int:
+    """Documents were linked: money may already lie on them in the books."""
+    links = Link.objects.filter(organisation=organisation, document_id__in=list(document_ids))
+    by_invoice = dict(links.values_list("books_id", "document_id"))
+    paid = BillingPayment.objects.filter(
+        organisation=organisation, invoice_external_id__in=by_invoice, state="active"
+    ).values_list("invoice_external_id", flat=True)
+    return _wait(organisation, {by_invoice[invoice] for invoice in paid})
+
+
+def _wait(organisation: Organisation, document_ids: Iterable[int]) -> int:
+    rows = [
+        PaymentBack(document_id=document, organisation=organisation)
+        for document in set(document_ids)
+    ]
+    known = {back.pk: back for back in PaymentBack.objects.filter(pk__in=[row.pk for row in rows])}
+    PaymentBack.objects.bulk_create([row for row in rows if row.pk not in known])
+    # One that is being written keeps its state: it is looked at again when it is settled.
+    calm = (PaymentBack.State.IN_STEP, PaymentBack.State.HELD)
+    PaymentBack.objects.filter(pk__in=known).update(dirty=True)
+    PaymentBack.objects.filter(pk__in=known, state__in=calm).update(state=PaymentBack.State.WAITING)
+    return len(rows)

@@ -1,0 +1,331 @@
+"""Books attempts before they are sent, and settles them after the answer. Commit 1 and commit 2.
+
+"Can it be sent twice?" is answered here, in carry_out.py and in leftovers.py.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters.contract import Prepared
+from psaltery.audit.service import Decision as Told
+from psaltery.audit.service import record_decisions
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Company, Document
+from psaltery.kit.clock import now
+from psaltery.mapping.service import link_contact, source
+from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.posting.plan import Planned
+from psaltery.records.books import Status
+from psaltery.records.drafts import Action, Draft, Outcome
+from psaltery.records.money import cents
+from psaltery.review.reasons import Reason
+from psaltery.review.service import Held, hold, release
+
+OPEN = (Attempt.State.BOOKED, Attempt.State.UNCERTAIN)
+
+
+class Write(msgspec.Struct):
+    """One document that is to be written: what, exactly how, and why."""
+
+    planned: Planned
+    action: Action
+    draft: Draft
+    element: Prepared
+    trace: dict[str, Any]
+
+
+class Booked(msgspec.Struct):
+    """A batch that may be sent now."""
+
+    key: str
+    writes: list[Write]
+    attempts: list[Attempt]
+
+
+def book(organisation: Organisation, writes: Sequence[Write]) -> Booked | None:
+    """Commit 1, "about to": rows with the exact elements and one key for the batch.
+
+    Only documents that still wait, unchanged since they were decided about, and without an open
+    attempt are booked; None when none is left.
+    """
+    key = str(uuid.uuid4())
+    with transaction.atomic():
+        ready = _still_ready(writes)
+        attempts = [
+            Attempt(
+                organisation=organisation,
+                document=write.planned.row,
+                kind=write.element.kind,
+                action=write.action,
+                number=write.draft.number,
+                key=key,
+                position=position,
+                payload=write.element.body,
+                draft=msgspec.to_builtins(write.draft),
+                fingerprint=write.planned.situation.fingerprint,
+                booked_at=now(),
+            )
+            for position, write in enumerate(ready)
+        ]
+        Attempt.objects.bulk_create(attempts)
+        _stand(ready, Posting.State.POSTING, "It is being sent.")
+    return Booked(key, ready, attempts) if ready else None
+
+
+def _still_ready(writes: Sequence[Write]) -> list[Write]:
+    ids = [write.planned.row.pk for write in writes]
+    waiting = set(
+        Posting.objects.select_for_update(of=("self",))
+        .filter(pk__in=ids, state=Posting.State.WAITING)
+        .values_list("pk", flat=True)
+    )
+    marks = dict(Document.objects.filter(pk__in=waiting).values_list("pk", "fingerprint"))
+    busy = set(
+        Attempt.objects.filter(document_id__in=ids, state__in=OPEN).values_list(
+            "document_id", flat=True
+        )
+    )
+    return [
+        write
+        for write in writes
+        if marks.get(write.planned.row.pk) == write.planned.situation.fingerprint
+        and write.planned.row.pk not in busy
+    ]
+
+
+def _stand(writes: Sequence[Write], state: str, why: str) -> None:
+    Posting.objects.filter(pk__in=[write.planned.row.pk for write in writes]).update(
+        state=state, why=why, changed_at=now()
+    )
+
+
+def unbook(booked: Booked, why: str) -> None:
+    """Nothing was sent: the documents wait again and the attempts are closed."""
+    with transaction.atomic():
+        _close(booked.attempts, Attempt.State.ABANDONED)
+        _stand(booked.writes, Posting.State.WAITING, why)
+
+
+def doubt(booked: Booked, why: str) -> None:
+    """It may have arrived: nothing is sent again before it was looked up."""
+    with transaction.atomic():
+        ids = [attempt.pk for attempt in booked.attempts]
+        Attempt.objects.filter(pk__in=ids, state=Attempt.State.BOOKED).update(
+            state=Attempt.State.UNCERTAIN
+        )
+        _stand(booked.writes, Posting.State.UNCERTAIN, why)
+
+
+def _close(attempts: Sequence[Attempt], state: str) -> None:
+    Attempt.objects.filter(pk__in=[a.pk for a in attempts], state__in=OPEN).update(
+        state=state, settled_at=now()
+    )
+
+
+def settle(
+    attempt: Attempt, outcome: Outcome, *, how: str, trace: dict[str, Any] | None = None
+) -> bool:
+    """Commit 2 for one accepted element: link it, close its cards, tell the audit log.
+
+    False when another process has settled the attempt already. Must run inside a transaction.
+    """
+    state = Attempt.State.SETTLED if how == "posted" else Attempt.State.FOUND
+    taken = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
+        state=state,
+        settled_at=now(),
+        books_id=outcome.external_id,
+        warnings=list(outcome.warnings),
+    )
+    if not taken or attempt.document is None:
+        return bool(taken)
+    draft = msgspec.convert(attempt.draft, Draft, strict=False)
+    _link(attempt, attempt.document, draft, outcome, how)
+    _after_write(attempt, attempt.document, draft, outcome, trace)
+    return True
+
+
+def _link(attempt: Attempt, document: Document, draft: Draft, outcome: Outcome, how: str) -> None:
+    void = attempt.action == Action.VOID
+    status = outcome.status if outcome.status is not Status.UNKNOWN else draft.status
+    Link.objects.update_or_create(
+        document=document,
+        defaults={
+            "organisation": attempt.organisation,
+            "books_kind": draft.kind,
+            "books_id": outcome.external_id or draft.external_id,
+            "number": outcome.number or draft.number,
+            "total": draft.total if void else outcome.total,
+            "tax": draft.tax if void else outcome.tax,
+            "status": status,
+            "fingerprint": attempt.fingerprint,
+            "draft": attempt.draft,
+            "written_at": now(),
+        },
+        create_defaults={
+            "organisation": attempt.organisation,
+            "books_kind": draft.kind,
+            "books_id": outcome.external_id,
+            "number": outcome.number or draft.number,
+            "total": outcome.total,
+            "tax": outcome.tax,
+            "status": status,
+            "fingerprint": attempt.fingerprint,
+            "draft": attempt.draft,
+            "how": how,
+            "written_at": now(),
+        },
+    )
+
+
+_DONE = {Action.CREATE: "posted to", Action.UPDATE: "updated in", Action.VOID: "removed from"}
+
+
+def _after_write(
+    attempt: Attempt,
+    document: Document,
+    draft: Draft,
+    outcome: Outcome,
+    trace: dict[str, Any] | None,
+) -> None:
+    organisation = attempt.organisation
+    name = organisation.name
+    sentence = f"{document.number} was {_DONE[Action(attempt.action)]} {name}."
+    if attempt.action != Action.VOID and _differs(draft, outcome):
+        _flag_difference(document, organisation, draft, outcome)
+        sentence += f" The books show {outcome.total}, the PSA {draft.total}."
+    else:
+        # The document may have changed while it was sent: then it waits for the next decision.
+        changed = document.fingerprint != attempt.fingerprint
+        Posting.objects.filter(pk=document.pk).update(
+            state=Posting.State.WAITING if changed else Posting.State.IN_STEP,
+            why="It changed while it was sent." if changed else sentence,
+            urgent=False,
+            changed_at=now(),
+            **({"trace": trace} if trace is not None else {}),
+        )
+        release([document.pk], "The document was posted.")
+    tell(organisation, document, sentence, f"post.{attempt.action}", detail=attempt.payload)
+
+
+def _differs(draft: Draft, outcome: Outcome) -> bool:
+    return (cents(outcome.total), cents(outcome.tax)) != (cents(draft.total), cents(draft.tax))
+
+
+def _flag_difference(
+    document: Document, organisation: Organisation, draft: Draft, outcome: Outcome
+) -> None:
+    reason = Reason(
+        code="total_mismatch",
+        about=f"document:{document.pk}",
+        subject=document.number,
+        sentence=f"{document.number} is in {organisation.name} with {outcome.total:,.2f} "
+        f"(tax {outcome.tax:,.2f}); the PSA has {draft.total:,.2f} (tax {draft.tax:,.2f}).",
+        details={"books_id": outcome.external_id},
+    )
+    hold([Held(document, organisation, [reason])])
+    Posting.objects.filter(pk=document.pk).update(
+        state=Posting.State.FAILED, why=reason.sentence, changed_at=now()
+    )
+
+
+def refuse(attempt: Attempt, reasons: Sequence[Reason]) -> None:
+    """Commit 2 for one refused element: hold the document. Must run inside a transaction."""
+    taken = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
+        state=Attempt.State.REJECTED,
+        settled_at=now(),
+        problems=[{"code": r.code, "message": r.sentence} for r in reasons],
+    )
+    if not taken or attempt.document is None:
+        return
+    document, organisation = attempt.document, attempt.organisation
+    keep_on_hold(document, organisation, reasons)
+    tell(
+        organisation,
+        document,
+        f"{organisation.name} refused {document.number}: {reasons[0].sentence}",
+        f"post.{attempt.action}",
+        detail=attempt.payload,
+        failed=True,
+    )
+
+
+def keep_on_hold(
+    document: Document, organisation: Organisation | None, reasons: Sequence[Reason]
+) -> None:
+    """Cards for the reasons, and the document's state. Must run inside a transaction."""
+    hold([Held(document, organisation, reasons)])
+    Posting.objects.filter(pk=document.pk).update(
+        state=Posting.State.HELD, why=" ".join(r.sentence for r in reasons), changed_at=now()
+    )
+
+
+def tell(
+    organisation: Organisation,
+    document: Document,
+    sentence: str,
+    operation: str,
+    *,
+    detail: str = "",
+    failed: bool = False,
+) -> None:
+    """One decision into the audit log."""
+    told = Told(
+        sentence=sentence,
+        operation=operation,
+        document_kind=document.kind,
+        documents=(document.number,),
+        customer=document.company_name,
+        detail=detail,
+        failed=failed,
+    )
+    record_decisions([(source(organisation), told)])
+
+
+def settle_contact(attempt: Attempt, outcome: Outcome, *, how: str) -> bool:
+    """Commit 2 for a contact that was made. Must run inside a transaction."""
+    state = Attempt.State.SETTLED if how == "created" else Attempt.State.FOUND
+    taken = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
+        state=state, settled_at=now(), books_id=outcome.external_id
+    )
+    if taken and attempt.company is not None:
+        link_contact(
+            attempt.organisation, attempt.company, outcome.external_id, attempt.number, how=how
+        )
+    return bool(taken)
+
+
+def book_contacts(
+    organisation: Organisation, wanted: Sequence[tuple[Company, Prepared, str]]
+) -> tuple[str, list[Attempt]]:
+    """Commit 1 for contacts: (company, exact element, name). Those under way are left."""
+    key = str(uuid.uuid4())
+    with transaction.atomic():
+        busy = set(
+            Attempt.objects.filter(
+                organisation=organisation,
+                kind="contact",
+                state__in=OPEN,
+                company__in=[company for company, _, _ in wanted],
+            ).values_list("company_id", flat=True)
+        )
+        free = [one for one in wanted if one[0].pk not in busy]
+        attempts = [
+            Attempt(
+                organisation=organisation,
+                company=company,
+                kind="contact",
+                action=element.action,
+                number=name,
+                key=key,
+                position=position,
+                payload=element.body,
+                booked_at=now(),
+            )
+            for position, (company, element, name) in enumerate(free)
+        ]
+        Attempt.objects.bulk_create(attempts)
+    return key, attempts

@@ -1,0 +1,424 @@
+"""Carries decisions out: quiet ones in the database, writes as booked batches.
+
+No transaction is open while the books are called. What happens when the process dies at any line
+is in leftovers.py: every booked attempt is looked up before anything is sent again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters.contract import Books
+from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
+from psaltery.audit.actor import about
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Company, Document
+from psaltery.kit.clock import now
+from psaltery.ledger.service import remember
+from psaltery.mapping.service import link_contact
+from psaltery.posting.attempts import (
+    Booked,
+    Write,
+    book,
+    book_contacts,
+    doubt,
+    keep_on_hold,
+    refuse,
+    settle,
+    settle_contact,
+    tell,
+    unbook,
+)
+from psaltery.posting.decide import (
+    Adopt,
+    Create,
+    Decision,
+    Hold,
+    LinkContact,
+    NewContact,
+    Nothing,
+    Skip,
+    Update,
+    Void,
+    decide,
+)
+from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.posting.plan import Planned
+from psaltery.records.books import Status
+from psaltery.records.drafts import Action, BooksKind, ContactDraft, Draft, Outcome, Problem
+from psaltery.records.money import cents
+from psaltery.review.reasons import Reason
+from psaltery.review.service import Held, hold, release
+
+
+class Report(msgspec.Struct):
+    """What came of a batch. `again`: documents to decide about once more, now with contacts."""
+
+    written: list[int] = msgspec.field(default_factory=list)
+    held: int = 0
+    quiet: int = 0
+    again: list[int] = msgspec.field(default_factory=list)
+
+
+def carry_out(organisation: Organisation, planned: Sequence[Planned], books: Books) -> Report:
+    """Decide and do. Raises the failures of the books after everything certain is stored."""
+    report = Report()
+    decided = [(one, decide(one.situation)) for one in planned]
+    _quiet(organisation, decided, report)
+    _make_contacts(organisation, decided, books, report)
+    writes = [write for one, what in decided if (write := _write(one, what, books)) is not None]
+    for _, group in groupby(sorted(writes, key=_order), key=_order):
+        same = list(group)
+        for start in range(0, len(same), books.batch_size):
+            _send(organisation, same[start : start + books.batch_size], books, report)
+    return report
+
+
+def _order(write: Write) -> tuple[str, str]:
+    return write.action.value, write.element.kind
+
+
+def _write(planned: Planned, decision: Decision, books: Books) -> Write | None:
+    if isinstance(decision, Create):
+        action, draft, trace = Action.CREATE, decision.draft, decision.trace
+    elif isinstance(decision, Update):
+        action, draft, trace = Action.UPDATE, decision.draft, decision.trace
+    elif isinstance(decision, Void):
+        action, draft, trace = Action.VOID, _void_draft(planned, decision), {}
+    else:
+        return None
+    return Write(planned, action, draft, books.prepare(action, draft), trace)
+
+
+def _void_draft(planned: Planned, decision: Void) -> Draft:
+    """What was posted, with the status it is to end in."""
+    link = Link.objects.get(document=planned.row)
+    posted = msgspec.convert(link.draft, Draft, strict=False) if link.draft else None
+    document = planned.situation.document
+    return Draft(
+        kind=BooksKind(link.books_kind),
+        number=link.number,
+        contact_id=posted.contact_id if posted else "",
+        status=Status.DELETED if decision.delete else Status.VOIDED,
+        issued_on=document.issued_on,
+        due_on=document.due_on,
+        currency=document.currency,
+        tax_mode=document.tax_mode,
+        lines=(),
+        external_id=decision.books_id,
+        tax=link.tax,
+        total=link.total,
+    )
+
+
+# Quiet decisions: nothing leaves the house.
+
+
+def _quiet(
+    organisation: Organisation, decided: Iterable[tuple[Planned, Decision]], report: Report
+) -> None:
+    held: list[Held] = []
+    with transaction.atomic():
+        for planned, decision in decided:
+            match decision:
+                case Hold(reasons):
+                    held.append(Held(planned.row, organisation, reasons))
+                    why = " ".join(reason.sentence for reason in reasons)
+                    _stand(planned, Posting.State.HELD, why)
+                    report.held += 1
+                case Nothing(why):
+                    _let_go(planned, Posting.State.IN_STEP, why, report)
+                case Skip(why):
+                    _let_go(planned, Posting.State.SKIPPED, why, report)
+                case Adopt():
+                    _adopt(organisation, planned, decision, report)
+                case LinkContact():
+                    _link_contact(organisation, planned, decision)
+                    report.again.append(planned.row.pk)
+                case _:
+                    pass
+        hold(held)
+
+
+def _stand(planned: Planned, state: str, why: str) -> None:
+    """Write down where the document stands, unless it changed meanwhile or is being sent."""
+    Posting.objects.filter(
+        pk=planned.row.pk,
+        state=Posting.State.WAITING,
+        document__fingerprint=planned.situation.fingerprint,
+    ).update(state=state, why=why, urgent=False, changed_at=now())
+
+
+def _let_go(planned: Planned, state: str, why: str, report: Report) -> None:
+    _stand(planned, state, why)
+    release([planned.row.pk], why)
+    report.quiet += 1
+
+
+def _adopt(organisation: Organisation, planned: Planned, decision: Adopt, report: Report) -> None:
+    found = decision.existing
+    Link.objects.create(
+        document=planned.row,
+        organisation=organisation,
+        books_kind=BooksKind.INVOICE,
+        books_id=found.books_id,
+        number=found.number,
+        total=found.total,
+        tax=found.tax,
+        status=found.status,
+        fingerprint=planned.situation.fingerprint,
+        how="adopted",
+    )
+    _stand(planned, Posting.State.IN_STEP, decision.why)
+    release([planned.row.pk], decision.why)
+    tell(organisation, planned.row, f"{found.number}: {decision.why}", "post.adopt")
+    report.written.append(planned.row.pk)
+
+
+def _link_contact(organisation: Organisation, planned: Planned, decision: LinkContact) -> None:
+    company = _company(planned)
+    if company is not None:
+        link_contact(organisation, company, decision.contact_id, decision.name, how=decision.how)
+
+
+def _company(planned: Planned) -> Company | None:
+    return Company.objects.filter(
+        connection_id=planned.row.connection_id,
+        external_id=planned.row.company_external_id,
+    ).first()
+
+
+# Contacts: made before the documents that need them.
+
+
+def _make_contacts(
+    organisation: Organisation,
+    decided: Iterable[tuple[Planned, Decision]],
+    books: Books,
+    report: Report,
+) -> None:
+    needed: dict[int, tuple[Company, ContactDraft]] = {}
+    documents: dict[int, list[Planned]] = {}
+    for planned, decision in decided:
+        company = _company(planned) if isinstance(decision, NewContact) else None
+        if isinstance(decision, NewContact) and company is not None:
+            needed[company.pk] = (company, decision.draft)
+            documents.setdefault(company.pk, []).append(planned)
+    wanted = list(needed.values())
+    for start in range(0, len(wanted), books.batch_size):
+        _send_contacts(organisation, wanted[start : start + books.batch_size], books)
+    report.again += [one.row.pk for group in documents.values() for one in group]
+
+
+def _send_contacts(
+    organisation: Organisation, wanted: Sequence[tuple[Company, ContactDraft]], books: Books
+) -> None:
+    elements = [(c, books.prepare(Action.CREATE, draft), draft.name) for c, draft in wanted]
+    key, attempts = book_contacts(organisation, elements)
+    if not attempts:
+        return
+    by_company = {company.pk: element for company, element, _ in elements}
+    batch = [by_company[attempt.company_id or 0] for attempt in attempts]
+    try:
+        outcomes = books.send(batch, key)
+    except TryLater as failure:
+        _close_contacts(attempts, uncertain=failure.uncertain)
+        raise
+    except (NeedsReconnect, BadSettings):
+        _close_contacts(attempts, uncertain=False)
+        raise
+    except Rejected as failure:
+        outcomes = tuple(Outcome(accepted=False, problems=failure.problems) for _ in attempts)
+    for attempt, outcome in zip(attempts, outcomes, strict=True):
+        _contact_answered(organisation, attempt, outcome, books)
+
+
+def _close_contacts(attempts: Sequence[Attempt], *, uncertain: bool) -> None:
+    state = Attempt.State.UNCERTAIN if uncertain else Attempt.State.ABANDONED
+    Attempt.objects.filter(
+        pk__in=[attempt.pk for attempt in attempts], state=Attempt.State.BOOKED
+    ).update(state=state)
+
+
+def _contact_answered(
+    organisation: Organisation, attempt: Attempt, outcome: Outcome, books: Books
+) -> None:
+    if outcome.accepted:
+        with transaction.atomic():
+            settle_contact(attempt, outcome, how="created")
+        return
+    # A name or number in use: read who has it, so that the next decision can link or ask.
+    found = books.find_contacts(names=[attempt.number])
+    with transaction.atomic():
+        remember(organisation, found)
+        Attempt.objects.filter(pk=attempt.pk).update(
+            state=Attempt.State.REJECTED,
+            settled_at=now(),
+            problems=[{"code": p.code, "message": p.message} for p in outcome.problems],
+        )
+        if not found:
+            _hold_company(organisation, attempt, outcome.problems)
+
+
+def _hold_company(
+    organisation: Organisation, attempt: Attempt, problems: Sequence[Problem]
+) -> None:
+    company = attempt.company
+    if company is None:
+        return
+    reasons = [
+        Reason(
+            code=problem.code,
+            about=f"company:{company.external_id}",
+            subject=company.name,
+            sentence=f"{organisation.name} refused the contact {company.name}: {problem.message}",
+            details={"company_id": company.external_id},
+        )
+        for problem in problems
+    ]
+    waiting = Document.objects.filter(
+        connection=company.connection,
+        company_external_id=company.external_id,
+        posting__organisation=organisation,
+        posting__state=Posting.State.WAITING,
+    )
+    for document in waiting:
+        keep_on_hold(document, organisation, reasons)
+
+
+# Documents.
+
+
+def _send(
+    organisation: Organisation, writes: Sequence[Write], books: Books, report: Report
+) -> None:
+    booked = book(organisation, writes)
+    if booked is None:
+        return
+    elements = [write.element for write in booked.writes]
+    try:
+        with about(documents=[write.draft.number for write in booked.writes]):
+            outcomes = books.send(elements, booked.key)
+    except TryLater as failure:
+        (doubt if failure.uncertain else unbook)(booked, str(failure))
+        raise
+    except (NeedsReconnect, BadSettings) as failure:
+        unbook(booked, str(failure))
+        raise
+    except Rejected as failure:
+        _refused_whole(organisation, booked, failure, books, report)
+        return
+    _answered(booked, outcomes, books, report)
+
+
+def _refused_whole(
+    organisation: Organisation, booked: Booked, failure: Rejected, books: Books, report: Report
+) -> None:
+    """The request was refused as one: a document alone is to blame for its own refusal only."""
+    if len(booked.writes) == 1:
+        refused = Outcome(accepted=False, problems=failure.problems)
+        _answered(booked, (refused,), books, report)
+        return
+    # Some may have been made all the same (reference/xero.md 4.2): look before sending one by one.
+    numbers = [write.draft.number for write in booked.writes]
+    there = {found.number for found in books.find_documents(booked.writes[0].draft.kind, numbers)}
+    if there:
+        doubt(booked, "The batch was refused, but part of it is in the books.")
+        return
+    unbook(booked, "The batch was refused as a whole; each document is sent alone.")
+    for write in booked.writes:
+        _send(organisation, [write], books, report)
+
+
+def _answered(booked: Booked, outcomes: Sequence[Outcome], books: Books, report: Report) -> None:
+    taken = _numbers_taken(booked, outcomes, books)
+    for write, attempt, outcome in zip(booked.writes, booked.attempts, outcomes, strict=True):
+        with transaction.atomic():
+            attempt.document = Document.objects.select_for_update().get(pk=write.planned.row.pk)
+            if outcome.accepted:
+                settle(attempt, outcome, how="posted", trace=write.trace)
+                report.written.append(write.planned.row.pk)
+                continue
+            mine = taken.get(write.draft.number)
+            if mine is not None and is_ours(write.draft, mine):
+                settle(attempt, mine, how="found", trace=write.trace)
+                report.written.append(write.planned.row.pk)
+                continue
+            refuse(attempt, reasons_of(write, outcome, mine))
+            report.held += 1
+
+
+def _numbers_taken(booked: Booked, outcomes: Sequence[Outcome], books: Books) -> dict[str, Outcome]:
+    """What the books have under the numbers that they refused as taken."""
+    numbers = [
+        write.draft.number
+        for write, outcome in zip(booked.writes, outcomes, strict=True)
+        if any(problem.code == "number_taken" for problem in outcome.problems)
+    ]
+    if not numbers:
+        return {}
+    kind = booked.writes[0].draft.kind
+    return {found.number: found for found in books.find_documents(kind, numbers)}
+
+
+def is_ours(draft: Draft, found: Outcome) -> bool:
+    """Whether a document of the books is the one that we tried to make."""
+    if found.status in (Status.VOIDED, Status.DELETED):
+        return False
+    same_money = cents(found.total) == cents(draft.total)
+    same_contact = found.contact_id == draft.contact_id
+    return same_money and same_contact and (not found.url or found.url == draft.url)
+
+
+def reasons_of(write: Write, outcome: Outcome, taken: Outcome | None) -> list[Reason]:
+    """The refusals of the books as reasons; those about the document alone name it."""
+    return [_reason(write, problem, taken) for problem in outcome.problems] or [
+        _reason(write, Problem(code="rejected", message="It was refused without a message."), None)
+    ]
+
+
+_SHARED = {
+    "account_archived": "account",
+    "account_missing": "account",
+    "account_invalid": "account",
+    "tax_invalid": "tax",
+    "tax_not_for_account": "pair",
+    "tracking_invalid": "tracking",
+    "currency_not_subscribed": "currency",
+    "period_locked": "lock",
+    "plan_limit": "plan",
+    "permission_denied": "permission",
+}
+
+
+def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
+    document = write.planned.row
+    about_ = f"document:{document.pk}"
+    sentence = f"{document.number}: {problem.message}"
+    if problem.code == "contact_archived":
+        about_ = f"contact:{write.draft.contact_id}"
+    elif problem.code in _SHARED:
+        about_, sentence = f"{_SHARED[problem.code]}:{problem.subject}", problem.message
+    details: dict[str, str] = {
+        "message": problem.message,
+        "contact_id": write.draft.contact_id,
+        "company_id": document.company_external_id,
+    }
+    if taken is not None:
+        details |= {
+            "books_id": taken.external_id,
+            "books_total": str(taken.total),
+            "books_status": taken.status.value,
+        }
+    return Reason(
+        code=problem.code,
+        about=about_,
+        subject=problem.subject or document.number,
+        sentence=sentence,
+        details=details,
+    )
+
+
+Sender = Callable[[Organisation, Sequence[Planned], Books], Report]

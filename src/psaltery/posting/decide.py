@@ -1,0 +1,318 @@
+"""What is to happen to one document. Pure: no database, no HTTP, no clock.
+
+"Why was invoice 4711 not sent?" is answered here.
+"""
+
+from typing import Any
+
+import msgspec
+
+from psaltery.mapping.contacts import Unsure, choose, reference
+from psaltery.posting.draft import build, explain
+from psaltery.posting.situation import Existing, Linked, Situation
+from psaltery.records.books import Status
+from psaltery.records.drafts import ContactDraft, Draft
+from psaltery.records.money import ZERO, cents
+from psaltery.records.psa import Company, DocumentKind
+from psaltery.review.reasons import Reason
+
+Trace = dict[str, Any]
+
+
+class Create(msgspec.Struct, frozen=True):
+    draft: Draft
+    trace: Trace
+
+
+class Update(msgspec.Struct, frozen=True):
+    draft: Draft
+    trace: Trace
+
+
+class Void(msgspec.Struct, frozen=True):
+    """Remove what was posted; no money has moved on it."""
+
+    books_id: str
+    delete: bool  # a draft is deleted, an approved document voided
+    why: str
+
+
+class Adopt(msgspec.Struct, frozen=True):
+    """The document is already in the books: link it, write nothing."""
+
+    existing: Existing
+    why: str
+
+
+class NewContact(msgspec.Struct, frozen=True):
+    """The contact must be made before the document."""
+
+    draft: ContactDraft
+
+
+class LinkContact(msgspec.Struct, frozen=True):
+    """The company is this contact; decide again with it."""
+
+    contact_id: str
+    name: str
+    how: str
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """In step."""
+
+    why: str
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """Deliberately not posted; listed with its reason."""
+
+    why: str
+
+
+class Hold(msgspec.Struct, frozen=True):
+    reasons: tuple[Reason, ...]
+
+
+Decision = Create | Update | Void | Adopt | NewContact | LinkContact | Nothing | Skip | Hold
+
+# What this engine posts; the other kinds are kept in the desk and shown as skipped.
+POSTED = (DocumentKind.INVOICE,)
+_EDITABLE = (Status.DRAFT, Status.SUBMITTED, Status.AUTHORISED)
+
+
+def decide(situation: Situation) -> Decision:
+    """The one thing to do now for this document."""
+    if situation.link is not None:
+        return _linked(situation, situation.link)
+    document = situation.document
+    if situation.gone or not document.closed:
+        return Skip("It was removed or reopened in the PSA before it was posted.")
+    if document.kind not in POSTED:
+        return Skip(f"Documents of the kind {document.kind.value} are not posted.")
+    if document.total == ZERO:
+        return Skip("The total is zero: there is nothing to collect.")
+    return _first_problem(situation) or _contact(situation) or _new(situation)
+
+
+def _linked(situation: Situation, link: Linked) -> Decision:
+    if situation.gone or not situation.document.closed:
+        return _withdrawn(situation, link)
+    if link.fingerprint == situation.fingerprint:
+        return Nothing("The books have it as the PSA has it.")
+    if link.status in (Status.VOIDED, Status.DELETED):
+        return _hold(situation, "voided_in_books", "was voided or deleted in the books, and it")
+    if link.has_money or link.status is Status.PAID:
+        return _hold(situation, "has_payments", "has payments or credits in the books, and it")
+    if link.status not in _EDITABLE:
+        return _hold(situation, "status_not_editable", "can't be edited in the books, and it")
+    problem = _first_problem(situation) or _contact(situation)
+    if problem is not None:
+        return problem
+    shaped = build(situation, external_id=link.books_id)
+    if isinstance(shaped, Draft):
+        return Update(shaped, explain(situation, shaped))
+    return Hold(shaped)
+
+
+def _withdrawn(situation: Situation, link: Linked) -> Decision:
+    if link.status in (Status.VOIDED, Status.DELETED):
+        return Nothing("It is gone from both sides.")
+    if link.has_money or link.status is Status.PAID:
+        return _hold(
+            situation, "has_payments", "was reopened or deleted in the PSA; in the books it"
+        )
+    why = "It was deleted in the PSA." if situation.gone else "It was reopened in the PSA."
+    return Void(link.books_id, link.status in (Status.DRAFT, Status.SUBMITTED), why)
+
+
+def _hold(situation: Situation, code: str, what: str) -> Hold:
+    number = situation.document.number
+    sentence = f"{number} {what} has changed in the PSA since it was posted."
+    if situation.gone or not situation.document.closed:
+        sentence = f"{number} {what} has money applied to it."
+    return Hold((_about_document(situation, code, sentence),))
+
+
+def _about_document(situation: Situation, code: str, sentence: str, **details: Any) -> Reason:
+    return Reason(
+        code=code,
+        about=f"document:{situation.document_id}",
+        subject=situation.document.number,
+        sentence=sentence,
+        details=details,
+    )
+
+
+def _first_problem(situation: Situation) -> Hold | None:
+    """What makes a document unpostable whatever its lines say."""
+    document, book = situation.document, situation.book
+    if not document.number:
+        return Hold((_about_document(situation, "number_missing", "It has no number."),))
+    if document.total < ZERO:
+        sentence = f"{document.number} is below zero ({document.total:,.2f} {document.currency})."
+        return Hold((_about_document(situation, "negative_total", sentence),))
+    if not document.lines:
+        return Hold((_about_document(situation, "no_lines", f"{document.number} has no lines."),))
+    currency = document.currency or book.base_currency
+    if currency != book.base_currency and currency not in book.currencies:
+        sentence = f"{book.name} does not have the currency {currency}."
+        reason = Reason(
+            code="currency_not_subscribed",
+            about=f"currency:{currency}",
+            subject=currency,
+            sentence=sentence,
+        )
+        return Hold((reason,))
+    if book.locked_until is not None and document.issued_on <= book.locked_until:
+        return _locked(situation)
+    return None
+
+
+def _locked(situation: Situation) -> Hold:
+    book = situation.book
+    reason = Reason(
+        code="period_locked",
+        about=f"lock:{book.locked_until}",
+        subject=book.name,
+        sentence=f"{book.name} is locked up to {book.locked_until:%d %B %Y}; "
+        "documents dated on or before that day wait.",
+        details={"locked_until": str(book.locked_until)},
+    )
+    return Hold((reason,))
+
+
+def _contact(situation: Situation) -> Decision | None:
+    """What must happen to the contact first; None when a live one is linked."""
+    if situation.contact_link_id:
+        return _linked_contact(situation)
+    company = situation.company
+    if company is None:
+        sentence = f"The company {situation.document.company_name} has not been read yet."
+        reason = Reason(
+            code="company_unknown",
+            about=f"company:{situation.document.company_id}",
+            subject=situation.document.company_name,
+            sentence=sentence,
+        )
+        return Hold((reason,))
+    found = choose(company, situation.candidates)
+    if isinstance(found, Unsure):
+        return Hold((_unsure(situation, company, found),))
+    if found is not None:
+        return LinkContact(found.candidate.external_id, found.candidate.name, found.how)
+    if not situation.book.policy.create_contacts:
+        sentence = f"{company.name} is not in {situation.book.name}."
+        return Hold((_about_company(situation, "contact_missing", company, sentence),))
+    return NewContact(contact_draft(company))
+
+
+def _linked_contact(situation: Situation) -> Decision | None:
+    contact = situation.contact
+    if contact is None or contact.state == "active":
+        return None
+    if contact.merged_into:
+        return LinkContact(contact.merged_into, contact.name, "merged")
+    company = situation.company
+    sentence = f"The contact {contact.name} is archived in {situation.book.name}."
+    return Hold(
+        (
+            Reason(
+                code="contact_archived",
+                about=f"contact:{contact.external_id}",
+                subject=contact.name,
+                sentence=sentence,
+                details={
+                    "contact_id": contact.external_id,
+                    "company_id": company.external_id if company else "",
+                },
+            ),
+        )
+    )
+
+
+_UNSURE = {
+    "contact_ambiguous": "{company} could be {count} contacts of {book}: {names}.",
+    "contact_archived": "{company} is archived in {book} as {names}.",
+    "contact_taken": "{names} in {book} already stands for another company than {company}.",
+}
+
+
+def _unsure(situation: Situation, company: Company, unsure: Unsure) -> Reason:
+    names = ", ".join(candidate.name for candidate in unsure.candidates)
+    sentence = _UNSURE[unsure.why].format(
+        company=company.name,
+        book=situation.book.name,
+        names=names,
+        count=len(unsure.candidates),
+    )
+    reason = _about_company(situation, unsure.why, company, sentence)
+    candidates = [
+        {"id": c.external_id, "name": c.name, "email": c.email, "state": c.state}
+        for c in unsure.candidates
+    ]
+    details = {**reason.details, "candidates": candidates}
+    if unsure.why == "contact_archived":
+        details["contact_id"] = unsure.candidates[0].external_id
+    return msgspec.structs.replace(reason, details=details)
+
+
+def _about_company(situation: Situation, code: str, company: Company, sentence: str) -> Reason:
+    return Reason(
+        code=code,
+        about=f"company:{company.external_id}",
+        subject=company.name,
+        sentence=sentence,
+        details={"company_id": company.external_id},
+    )
+
+
+def contact_draft(company: Company) -> ContactDraft:
+    """The contact that a company becomes."""
+    return ContactDraft(
+        name=company.name,
+        contact_number=reference(company.external_id),
+        email=company.email,
+        phone=company.phone,
+        tax_number=company.tax_number,
+        account_number=company.account_number,
+        address=company.address,
+        city=company.city,
+        region=company.region,
+        postcode=company.postcode,
+        country=company.country,
+    )
+
+
+def _new(situation: Situation) -> Decision:
+    """Adopt what is there, or create."""
+    if situation.existing is not None:
+        return _same_number(situation, situation.existing)
+    before = situation.book.policy.post_from
+    if before is not None and situation.document.issued_on < before:
+        return Skip(f"Dated before {before:%d %B %Y}, when posting starts; not in the books.")
+    if situation.document.posted:
+        return Skip("The PSA says that it was exported before, and not by Psaltery.")
+    shaped = build(situation)
+    return Create(shaped, explain(situation, shaped)) if isinstance(shaped, Draft) else Hold(shaped)
+
+
+def _same_number(situation: Situation, existing: Existing) -> Decision:
+    document = situation.document
+    same_money = cents(existing.total) == cents(document.total)
+    same_contact = existing.contact_id == situation.contact_link_id
+    if same_money and same_contact and existing.status not in (Status.VOIDED, Status.DELETED):
+        return Adopt(existing, "Number, customer and total agree: it was in the books already.")
+    sentence = (
+        f"{document.number} is already used in {situation.book.name} for {existing.contact_name}, "
+        f"{existing.total:,.2f} {existing.currency} ({existing.status.value}); "
+        f"the PSA has {document.company_name}, {document.total:,.2f}."
+    )
+    details = {
+        "books_id": existing.books_id,
+        "books_total": str(existing.total),
+        "books_contact": existing.contact_name,
+        "books_status": existing.status.value,
+        "books_date": str(existing.issued_on or ""),
+    }
+    return Hold((_about_document(situation, "number_taken", sentence, **details),))

@@ -1,0 +1,390 @@
+"""A PSA document shaped for the books, to the cent, or the reasons why it can't be. Pure."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from psaltery.mapping.lookup import (
+    ACCOUNT_KEYS,
+    TRACKING_KEYS,
+    Choice,
+    account_keys,
+    tax_key,
+    tracking_keys,
+)
+from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
+from psaltery.posting.situation import AccountFact, Situation, TaxFact
+from psaltery.records.books import TaxMode
+from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
+from psaltery.records.money import ZERO, cents
+from psaltery.records.psa import DocumentLine
+from psaltery.review.reasons import Reason
+
+Reasons = tuple[Reason, ...]
+# Classes that a sale may be posted to (E12); liabilities for deferred revenue.
+_SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
+_DESCRIPTION = 4000
+
+
+class Shaped(msgspec.Struct):
+    """One line on its way: what was chosen, or why nothing could be."""
+
+    line: DraftLine | None
+    reasons: list[Reason]
+
+
+def build(situation: Situation, external_id: str = "") -> Draft | Reasons:
+    """The draft whose total and tax are the PSA's, or every reason that stands in the way."""
+    shaped = [_line(situation, line) for line in situation.document.lines]
+    reasons = {(r.code, r.about): r for each in shaped for r in each.reasons}
+    if reasons:
+        return tuple(reasons.values())
+    lines = [each.line for each in shaped if each.line is not None]
+    squared = _square(situation, lines)
+    if isinstance(squared, Reason):
+        return (squared,)
+    return _draft(situation, squared, external_id)
+
+
+def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Draft:
+    document, policy = situation.document, situation.book.policy
+    return Draft(
+        kind=BooksKind.INVOICE,
+        number=document.number,
+        contact_id=situation.contact_link_id,
+        status=policy.status,
+        issued_on=document.issued_on,
+        due_on=_due(document.issued_on, document.due_on, policy.due_days),
+        currency=document.currency or situation.book.base_currency,
+        tax_mode=document.tax_mode,
+        lines=tuple(lines),
+        reference=document.customer_po or document.reference,
+        url=situation.source_url,
+        branding_theme_id=policy.branding_theme_id,
+        external_id=external_id,
+        subtotal=_net(situation),
+        tax=document.tax,
+        total=document.total,
+    )
+
+
+def _due(issued_on: date, due_on: date | None, days: int) -> date:
+    return due_on or issued_on + timedelta(days=days)
+
+
+def _net(situation: Situation) -> Decimal:
+    return situation.document.total - situation.document.tax
+
+
+def _line(situation: Situation, line: DocumentLine) -> Shaped:
+    reasons: list[Reason] = []
+    account = _account(situation, line, reasons)
+    rate = _tax(situation, line, reasons)
+    tracking = _tracking(situation, line, reasons)
+    if account and rate and rate.classes and account.account_class not in rate.classes:
+        reasons.append(_tax_not_for_account(situation, account, rate))
+    if reasons or account is None or rate is None:
+        return Shaped(None, reasons)
+    quantity, unit_amount = fit(line.quantity, line.unit_price, cents(line.amount))
+    return Shaped(
+        DraftLine(
+            description=_description(line, quantity),
+            quantity=quantity,
+            unit_amount=unit_amount,
+            line_amount=line_amount(quantity, unit_amount),
+            account_code=account.code,
+            tax_type=rate.tax_type,
+            tracking=tracking,
+        ),
+        [],
+    )
+
+
+def _description(line: DocumentLine, quantity: Decimal) -> str:
+    """The PSA's words; the true quantity and price where the books can't hold them."""
+    text = line.description.strip() or line.product or line.work_type or line.source.capitalize()
+    if quantity != line.quantity:
+        text = f"{text} ({line.quantity.normalize():f} × {line.unit_price.normalize():f})"
+    return text[:_DESCRIPTION]
+
+
+def _account(situation: Situation, line: DocumentLine, reasons: list[Reason]) -> AccountFact | None:
+    choice = situation.book.mappings.first("account", account_keys(line, situation.document))
+    if choice.entry is None:
+        reasons.append(_unmapped_account(situation, choice))
+        return None
+    code = choice.entry.target
+    fact = situation.book.accounts.get(code)
+    problem = _account_problem(situation, code, fact)
+    if problem is not None:
+        reasons.append(msgspec.structs.replace(problem, details=_mapping_details(choice)))
+        return None
+    return fact
+
+
+def _mapping_details(choice: Choice) -> dict[str, Any]:
+    key = choice.key
+    return {"key_kind": key.kind, "key": key.value} if key is not None else {}
+
+
+def _unmapped_account(situation: Situation, choice: Choice) -> Reason:
+    first = choice.tried[0]
+    words = f"{ACCOUNT_KEYS[first.kind].lower()} “{first.value}”"
+    return Reason(
+        code="account_unmapped",
+        about=f"{first.kind}:{first.value.casefold()}",
+        subject=first.value,
+        sentence=f"{situation.book.name} has no account for the {words}.",
+        details={
+            "key_kind": first.kind,
+            "key": first.value,
+            "tried": [[key.kind, key.value] for key in choice.tried],
+        },
+    )
+
+
+def _account_problem(situation: Situation, code: str, fact: AccountFact | None) -> Reason | None:
+    book = situation.book.name
+    if fact is None:
+        found, sentence = "account_missing", f"Account {code} does not exist in {book}."
+    elif not fact.active:
+        found, sentence = "account_archived", f"Account {code} {fact.name} is archived in {book}."
+    elif fact.account_class not in _SALES_CLASSES or fact.system in ("DEBTORS", "CREDITORS"):
+        found = "account_invalid"
+        sentence = f"Account {code} {fact.name} of {book} can't be used on an invoice."
+    else:
+        return None
+    return Reason(code=found, about=f"account:{code}", subject=code, sentence=sentence)
+
+
+def _tax(situation: Situation, line: DocumentLine, reasons: list[Reason]) -> TaxFact | None:
+    key = tax_key(line, situation.document)
+    choice = situation.book.mappings.first("tax", [key])
+    details = {"key_kind": key.kind, "key": key.value}
+    what = f"the tax code “{key.value}”" if key.kind == "tax_code" else "lines without tax"
+    if choice.entry is None:
+        reasons.append(
+            Reason(
+                code="tax_unmapped",
+                about=f"{key.kind}:{key.value.casefold()}",
+                subject=key.value or "no tax",
+                sentence=f"{situation.book.name} has no tax rate for {what}.",
+                details=details,
+            )
+        )
+        return None
+    rate = situation.book.tax_rates.get(choice.entry.target)
+    if rate is None or not rate.active:
+        reasons.append(
+            Reason(
+                code="tax_invalid",
+                about=f"tax:{choice.entry.target}",
+                subject=choice.entry.target,
+                sentence=f"The tax rate {choice.entry.target}, chosen for {what}, "
+                f"is not active in {situation.book.name}.",
+                details=details,
+            )
+        )
+        return None
+    return rate
+
+
+def _tax_not_for_account(situation: Situation, account: AccountFact, rate: TaxFact) -> Reason:
+    return Reason(
+        code="tax_not_for_account",
+        about=f"pair:{account.code}:{rate.tax_type}",
+        subject=f"{rate.tax_type} on {account.code}",
+        sentence=f"The tax rate {rate.name} can't be used with account {account.code} "
+        f"{account.name} in {situation.book.name}.",
+        details={"account": account.code, "tax_type": rate.tax_type},
+    )
+
+
+def _tracking(
+    situation: Situation, line: DocumentLine, reasons: list[Reason]
+) -> tuple[TrackingChoice, ...]:
+    """One option for each key that the organisation maps; none for keys it does not use."""
+    chosen: list[TrackingChoice] = []
+    for key in tracking_keys(line, situation.document):
+        if not key.value or not situation.book.mappings.uses("tracking", key.kind):
+            continue
+        choice = situation.book.mappings.first("tracking", [key])
+        option = situation.book.options.get(choice.entry.target) if choice.entry else None
+        if option is None or not option.active:
+            reasons.append(_tracking_reason(situation, key.kind, key.value, choice, option))
+            continue
+        chosen.append(
+            TrackingChoice(option.category_id, option.category, option.external_id, option.name)
+        )
+    return tuple(chosen)
+
+
+def _tracking_reason(
+    situation: Situation, kind: str, value: str, choice: Choice, option: Any
+) -> Reason:
+    code = "tracking_unmapped" if choice.entry is None else "tracking_invalid"
+    what = f"{TRACKING_KEYS[kind].lower()} “{value}”"
+    if code == "tracking_unmapped":
+        sentence = f"{situation.book.name} has no tracking option for the {what}."
+    else:
+        named = f"“{option.name}” " if option is not None else ""
+        sentence = f"The tracking option {named}for the {what} is gone from {situation.book.name}."
+    return Reason(
+        code=code,
+        about=f"{kind}:{value.casefold()}",
+        subject=value,
+        sentence=sentence,
+        details={"key_kind": kind, "key": value},
+    )
+
+
+def _square(situation: Situation, lines: list[DraftLine]) -> list[DraftLine] | Reason:
+    """Bring total and tax to the PSA's: a rounding line, then a tax override, within the cap."""
+    document, book = situation.document, situation.book
+    rates = {tax_type: fact.rate for tax_type, fact in book.tax_rates.items()}
+    reached = totals(lines, rates, document.tax_mode)
+    missing = _missing_amount(situation, reached)
+    if missing:
+        added = _rounding_line(situation, missing)
+        if isinstance(added, Reason):
+            return added
+        lines = [*lines, added]
+        reached = totals(lines, rates, document.tax_mode)
+    if reached.tax != document.tax:
+        overridden = _override_tax(situation, lines, reached.tax, rates)
+        if isinstance(overridden, Reason):
+            return overridden
+        lines = overridden
+        reached = totals(lines, rates, document.tax_mode)
+    if (reached.total, reached.tax) != (document.total, document.tax):
+        return _mismatch(situation, "total_mismatch", reached)
+    return lines
+
+
+def _missing_amount(situation: Situation, reached: Totals) -> Decimal:
+    """What the lines lack; compared on the side that the lines are given in."""
+    if situation.document.tax_mode is TaxMode.INCLUSIVE:
+        return situation.document.total - reached.total
+    return _net(situation) - reached.subtotal
+
+
+def _rounding_line(situation: Situation, missing: Decimal) -> DraftLine | Reason:
+    book = situation.book
+    if abs(missing) > book.policy.adjustment_cap:
+        reached = situation.document.total - missing
+        return _mismatch(situation, "total_mismatch", Totals(ZERO, ZERO, reached))
+    code = book.policy.adjustment_account or next(
+        (fact.code for fact in book.accounts.values() if fact.system == "ROUNDING"), ""
+    )
+    untaxed = book.mappings.first("tax", [tax_key(_UNTAXED, situation.document)]).entry
+    if not code or untaxed is None:
+        return Reason(
+            code="adjustment_account_missing",
+            about="adjustment",
+            subject=book.name,
+            sentence=f"{book.name} has no account or untaxed rate for {missing} of rounding.",
+        )
+    return DraftLine(
+        description="Rounding",
+        quantity=Decimal(1),
+        unit_amount=missing,
+        line_amount=missing,
+        account_code=code,
+        tax_type=untaxed.target,
+    )
+
+
+_UNTAXED = DocumentLine(
+    key="rounding",
+    source="adjustment",
+    description="Rounding",
+    quantity=Decimal(1),
+    unit_price=ZERO,
+    amount=ZERO,
+    taxable=False,
+)
+
+
+def _override_tax(
+    situation: Situation, lines: list[DraftLine], reached: Decimal, rates: dict[str, Decimal]
+) -> list[DraftLine] | Reason:
+    """Put the cents on the largest taxed line, so that the document's tax is the PSA's."""
+    document = situation.document
+    missing = document.tax - reached
+    taxed = [place for place, line in enumerate(lines) if rates.get(line.tax_type)]
+    if abs(missing) > situation.book.policy.adjustment_cap or not taxed:
+        return _mismatch(situation, "tax_mismatch", Totals(ZERO, reached, ZERO))
+    place = max(taxed, key=lambda at: abs(lines[at].line_amount or ZERO))
+    tax = tax_of(lines[place], rates, document.tax_mode) + missing
+    changed = msgspec.structs.replace(lines[place], tax_amount=tax)
+    return [*lines[:place], changed, *lines[place + 1 :]]
+
+
+def _mismatch(situation: Situation, code: str, reached: Totals) -> Reason:
+    document = situation.document
+    if code == "tax_mismatch":
+        rates = sorted({tax_key(line, document).value or "no tax" for line in document.lines})
+        sentence = (
+            f"{document.number}: the PSA charged {document.tax:,.2f} of tax, the mapped rates "
+            f"({', '.join(rates)}) give {reached.tax:,.2f}."
+        )
+    else:
+        sentence = (
+            f"{document.number}: the PSA's total is {document.total:,.2f}, its lines come to "
+            f"{reached.total:,.2f}; more than rounding explains."
+        )
+    return Reason(
+        code=code,
+        about=f"document:{document.external_id}",
+        subject=document.number,
+        sentence=sentence,
+        details={"key_kind": "tax_code", "key": document.tax_code},
+    )
+
+
+def explain(situation: Situation, draft: Draft) -> dict[str, Any]:
+    """Why each value is what it is: the document's settings, and each line's chain."""
+    policy = situation.book.policy
+    lines = [_explain_line(situation, line) for line in situation.document.lines]
+    extra = len(draft.lines) - len(lines)
+    lines += [{"account": {"why": "rounding, within the cap"}}] * extra
+    return {
+        "organisation": situation.book.name,
+        "status": f"{draft.status.value}: the organisation's setting",
+        "due_on": "the PSA's due date"
+        if situation.document.due_on
+        else f"{policy.due_days} days: the organisation's setting",
+        "contact": situation.contact.name if situation.contact else draft.contact_id,
+        "lines": lines,
+    }
+
+
+def _explain_line(situation: Situation, line: DocumentLine) -> dict[str, Any]:
+    mappings = situation.book.mappings
+    account = mappings.first("account", account_keys(line, situation.document))
+    tax = mappings.first("tax", [tax_key(line, situation.document)])
+    tracking = [
+        mappings.first("tracking", [key])
+        for key in tracking_keys(line, situation.document)
+        if key.value
+    ]
+    return {
+        "key": line.key,
+        "account": _explain_choice(account),
+        "tax": _explain_choice(tax),
+        "tracking": [_explain_choice(choice) for choice in tracking if choice.entry],
+    }
+
+
+def _explain_choice(choice: Choice) -> dict[str, Any]:
+    entry, key = choice.entry, choice.key
+    return {
+        "target": entry.target if entry else "",
+        "mapping": entry.id if entry else None,
+        "version": entry.version if entry else None,
+        "key_kind": key.kind if key else "",
+        "key": key.value if key else "",
+        "tried": [[tried.kind, tried.value] for tried in choice.tried],
+    }

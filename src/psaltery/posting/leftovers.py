@@ -1,0 +1,118 @@
+"""Attempts that were booked and never settled: a crash, a time-out, an answer that was lost.
+
+Nothing is ever simply sent again. The books are asked; what is there is adopted as ours, what is
+not there waits for a new decision (whose number the books refuse if the first one still arrives).
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters.contract import Books
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Document
+from psaltery.kit.clock import now
+from psaltery.mapping.contacts import reference
+from psaltery.posting.attempts import OPEN, settle, settle_contact, tell
+from psaltery.posting.carry_out import is_ours
+from psaltery.posting.models import Attempt, Posting
+from psaltery.records.books import Status
+from psaltery.records.drafts import Action, BooksKind, Draft, Outcome
+
+# A request that is still under way must have landed before its absence means anything.
+GRACE = timedelta(seconds=5)
+
+
+def settle_leftovers(organisation: Organisation, books: Books) -> list[int]:
+    """Look up every open attempt of an organisation; returns the documents that were found."""
+    ripe = Attempt.objects.filter(
+        organisation=organisation, state__in=OPEN, booked_at__lt=now() - GRACE
+    ).select_related("document", "company", "organisation")
+    attempts = list(ripe)
+    contacts = [attempt for attempt in attempts if attempt.kind == "contact"]
+    _contacts(contacts, books)
+    by_kind: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        if attempt.kind != "contact":
+            by_kind[attempt.kind].append(attempt)
+    found: list[int] = []
+    for kind, group in by_kind.items():
+        found += _documents(BooksKind(kind), group, books)
+    return found
+
+
+def unripe(organisation: Organisation) -> bool:
+    """Whether an attempt is open that can't be judged yet."""
+    return Attempt.objects.filter(
+        organisation=organisation, state__in=OPEN, booked_at__gte=now() - GRACE
+    ).exists()
+
+
+def _contacts(attempts: Sequence[Attempt], books: Books) -> None:
+    if not attempts:
+        return
+    numbers = {a.pk: reference(a.company.external_id) for a in attempts if a.company}
+    there = {
+        found.contact_number: found
+        for found in books.find_contacts(contact_numbers=list(numbers.values()))
+    }
+    for attempt in attempts:
+        found = there.get(numbers.get(attempt.pk, ""))
+        with transaction.atomic():
+            if found is None:
+                _abandon(attempt)
+            else:
+                outcome = Outcome(accepted=True, external_id=found.external_id)
+                settle_contact(attempt, outcome, how="found")
+
+
+def _documents(kind: BooksKind, attempts: Sequence[Attempt], books: Books) -> list[int]:
+    there: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in books.find_documents(kind, [attempt.number for attempt in attempts]):
+        there[outcome.number].append(outcome)
+    found: list[int] = []
+    for attempt in attempts:
+        with transaction.atomic():
+            if _judge(attempt, there[attempt.number]) and attempt.document_id:
+                found.append(attempt.document_id)
+    return found
+
+
+def _judge(attempt: Attempt, outcomes: Sequence[Outcome]) -> bool:
+    """Whether the attempt had arrived; settles or abandons it."""
+    if attempt.document_id is None:
+        return False
+    attempt.document = Document.objects.select_for_update().get(pk=attempt.document_id)
+    draft = msgspec.convert(attempt.draft, Draft, strict=False)
+    for outcome in outcomes:
+        if _arrived(attempt, draft, outcome):
+            return settle(attempt, outcome, how="found")
+    _abandon(attempt)
+    return False
+
+
+def _arrived(attempt: Attempt, draft: Draft, outcome: Outcome) -> bool:
+    if attempt.action == Action.CREATE:
+        return is_ours(draft, outcome)
+    if outcome.external_id != draft.external_id:
+        return False
+    if attempt.action == Action.VOID:
+        return outcome.status in (Status.VOIDED, Status.DELETED)
+    # An update is harmless to repeat, so only the plain sign that it arrived is taken.
+    return is_ours(draft, outcome) and outcome.tax == draft.tax and outcome.status == draft.status
+
+
+def _abandon(attempt: Attempt) -> None:
+    taken = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
+        state=Attempt.State.ABANDONED, settled_at=now()
+    )
+    if taken and attempt.document is not None:
+        why = "The request never arrived; it is decided about again."
+        Posting.objects.filter(pk=attempt.document_id).update(
+            state=Posting.State.WAITING, why=why, changed_at=now()
+        )
+        sentence = f"{attempt.document.number}: {why}"
+        tell(attempt.organisation, attempt.document, sentence, "post.look_up")

@@ -1,0 +1,92 @@
+"""All that a decision knows: gathered in bulk by plan.py, judged by decide.py. Plain data."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from psaltery.mapping.contacts import Candidate
+from psaltery.mapping.lookup import Mappings
+from psaltery.posting.policy import Policy
+from psaltery.records.books import Status
+from psaltery.records.psa import Company, Document
+
+
+class AccountFact(msgspec.Struct, frozen=True):
+    code: str
+    name: str
+    account_class: str
+    active: bool
+    system: str = ""
+
+
+class TaxFact(msgspec.Struct, frozen=True):
+    tax_type: str
+    name: str
+    rate: Decimal
+    active: bool
+    classes: tuple[str, ...] = ()
+
+
+class OptionFact(msgspec.Struct, frozen=True):
+    external_id: str
+    name: str
+    category_id: str
+    category: str
+    active: bool
+
+
+class Book(msgspec.Struct, frozen=True, kw_only=True):
+    """One organisation, as decisions need it."""
+
+    id: int
+    name: str
+    base_currency: str
+    currencies: frozenset[str]
+    accounts: Mapping[str, AccountFact]
+    tax_rates: Mapping[str, TaxFact]
+    options: Mapping[str, OptionFact]
+    mappings: Mappings
+    policy: Policy
+    locked_until: date | None = None
+
+
+class Linked(msgspec.Struct, frozen=True, kw_only=True):
+    """The document in the books that this one already is."""
+
+    books_id: str
+    fingerprint: str  # of the PSA document as it was posted
+    status: Status
+    has_money: bool  # payments or credits are applied to it
+
+
+class Existing(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of the same number in the books, not linked to anything."""
+
+    books_id: str
+    number: str
+    contact_id: str
+    contact_name: str
+    total: Decimal
+    tax: Decimal
+    currency: str
+    status: Status
+    issued_on: date | None = None
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """One document and everything around it."""
+
+    document_id: int
+    document: Document
+    fingerprint: str
+    gone: bool
+    book: Book
+    company: Company | None
+    contact: Candidate | None  # the linked contact as the mirror has it
+    contact_link_id: str = ""  # the linked contact's id, even if the mirror lacks it
+    candidates: tuple[Candidate, ...] = ()  # who else might be the company
+    link: Linked | None = None
+    existing: Existing | None = None
+    source_url: str = ""  # deep link to the document in the PSA

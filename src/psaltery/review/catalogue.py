@@ -1,0 +1,232 @@
+"""The error catalogue: every code with its title, what to do, and the repairs it offers.
+
+Codes are stable: they stand in cards, in the audit log, in docs/errors/ and in filters.
+"""
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    title: str
+    advice: str
+    repairs: tuple[str, ...] = ("retry",)
+    severity: str = "error"
+
+
+def _e(title: str, advice: str, *repairs: str, severity: str = "error") -> Entry:
+    return Entry(title=title, advice=advice, repairs=(*repairs, "retry"), severity=severity)
+
+
+CATALOGUE: dict[str, Entry] = {
+    # Where it goes
+    "no_route": _e(
+        "No organisation for this document",
+        "Say which organisation documents like this one go to.",
+        "add_route",
+    ),
+    "account_unmapped": _e(
+        "No account for a kind of line",
+        "Choose the account of the books that these lines are posted to.",
+        "map_account",
+    ),
+    "account_missing": _e(
+        "The account does not exist in the books",
+        "Choose an account that exists, or create it in the books and read the settings again.",
+        "map_account",
+    ),
+    "account_archived": _e(
+        "The account is archived in the books",
+        "Choose another account, or restore it in the books.",
+        "map_account",
+    ),
+    "account_invalid": _e(
+        "The account can't be used on this document",
+        "Choose an account of the right class: revenue for invoices.",
+        "map_account",
+    ),
+    "tax_unmapped": _e(
+        "No tax rate for a tax code",
+        "Choose the tax rate of the books that this tax code stands for.",
+        "map_tax",
+    ),
+    "tax_invalid": _e(
+        "The tax rate does not exist in the books any more",
+        "Choose a tax rate that is active.",
+        "map_tax",
+    ),
+    "tax_missing": _e("A line has no tax rate", "Choose the tax rate.", "map_tax"),
+    "tax_not_for_account": _e(
+        "The tax rate is not allowed for the account",
+        "Choose another tax rate or another account.",
+        "map_tax",
+        "map_account",
+    ),
+    "tax_mismatch": _e(
+        "The tax differs from the PSA's",
+        "The mapped rate gives another tax than the PSA charged. Choose the rate that fits.",
+        "map_tax",
+    ),
+    "tracking_unmapped": _e(
+        "No tracking option for a location or department",
+        "Choose the tracking option.",
+        "map_tracking",
+    ),
+    "tracking_invalid": _e(
+        "The tracking option is missing or archived in the books",
+        "Choose another option, or restore it in the books.",
+        "map_tracking",
+    ),
+    "item_invalid": _e("The item code is not in the books", "Create the item, or unmap it."),
+    # Who it is for
+    "company_unknown": _e(
+        "The company has not been read from the PSA yet",
+        "It will be read with the next pull of companies; force it if you can't wait.",
+    ),
+    "contact_missing": _e(
+        "The customer is not in the books",
+        "Link the company to a contact of the books, or let Psaltery create it.",
+        "link_contact",
+        "create_contact",
+    ),
+    "contact_ambiguous": _e(
+        "Several contacts could be the customer",
+        "Choose the contact that the company is.",
+        "link_contact",
+        "create_contact",
+    ),
+    "contact_taken": _e(
+        "The contact of this name belongs to another company",
+        "Link both companies to it, or create a contact of its own.",
+        "link_contact",
+        "create_contact",
+    ),
+    "contact_name_taken": _e(
+        "The name is already used by another contact",
+        "Link the company to that contact, or rename one of the two.",
+        "link_contact",
+    ),
+    "contact_archived": _e(
+        "The contact is archived in the books",
+        "Restore it with one click, or link the company to another contact.",
+        "restore_contact",
+        "link_contact",
+    ),
+    "contact_merged": _e("The contact was merged", "Link the survivor.", "link_contact"),
+    "contact_number_taken": _e(
+        "Another contact has this contact number", "Link the contact.", "link_contact"
+    ),
+    "account_number_taken": _e(
+        "Another contact has this account number", "Link the contact.", "link_contact"
+    ),
+    "email_invalid": _e(
+        "The e-mail address of the contact is not valid",
+        "Correct the address in the PSA or in the books.",
+    ),
+    # Amounts
+    "total_mismatch": _e(
+        "The total can't be reached to the cent",
+        "The lines do not add up to the PSA's total. Correct the document in the PSA.",
+        "skip",
+    ),
+    "line_total_mismatch": _e("A line's total does not fit", "Correct the line in the PSA."),
+    "adjustment_account_missing": _e(
+        "No account for rounding",
+        "Choose the account that cents of rounding are posted to, in the organisation's settings.",
+        "set_policy",
+    ),
+    "negative_total": _e(
+        "The total is below zero",
+        "Close it in the PSA as a credit memo, or skip it.",
+        "skip",
+    ),
+    "no_lines": _e("The document has no lines", "Reopen and close it in the PSA.", "skip"),
+    # Numbers and state
+    "number_taken": _e(
+        "The number is already used in the books",
+        "Compare the two: link them when they are the same document, or renumber one.",
+        "adopt",
+        "skip",
+    ),
+    "number_missing": _e("The document has no number", "Give it a number in the PSA.", "skip"),
+    "status_not_editable": _e(
+        "The document in the books can't be edited any more",
+        "Correct it in the books by a credit note.",
+        "accept_books",
+    ),
+    "has_payments": _e(
+        "It changed in the PSA after money was applied to it in the books",
+        "Remove the payment in the books and retry, or keep the books as they are.",
+        "accept_books",
+    ),
+    "voided_in_books": _e(
+        "It was voided or deleted in the books",
+        "Post it again, or keep it voided.",
+        "repost",
+        "accept_books",
+    ),
+    "line_id_unknown": _e("A line was changed in the books", "Retry."),
+    "document_not_found": _e("The document is not in the books", "Post it first."),
+    # Periods, currency, plan
+    "period_locked": _e(
+        "The date lies in a locked period",
+        "Move the lock date in the books; the document then goes by itself.",
+    ),
+    "currency_not_subscribed": _e(
+        "The organisation does not have the currency",
+        "Add the currency in the books, then read the settings again.",
+        "read_settings",
+    ),
+    "plan_limit": _e(
+        "The plan of the books does not allow more approved invoices",
+        "Upgrade the plan in the books, or post as drafts.",
+        "set_policy",
+    ),
+    "permission_denied": _e(
+        "The books refused for lack of permission",
+        "Reconnect with a user who may do this.",
+    ),
+    # Fields and the rest
+    "due_date_missing": _e("The due date is missing", "Give the document payment terms."),
+    "field_missing": _e("A required field is missing", "Complete the document in the PSA."),
+    "text_invalid": _e("A text has characters that the books refuse", "Correct it in the PSA."),
+    "idempotency_conflict": _e("The same key was used for another request", "Retry."),
+    "high_volume": _e("The query was too large for the books", "Retry."),
+    "rejected": _e("The books refused it", "Read the message, correct the cause and retry."),
+    # Payments back
+    "payment_exceeds_due": _e("The payment is larger than what is due", "Check both sides."),
+    "payment_refused": _e(
+        "The PSA refused the payment", "Read the message, correct the cause and retry."
+    ),
+    "balance_differs": _e(
+        "The open balance differs after the payment was written",
+        "Compare the payments of both sides.",
+    ),
+    "payment_locked": _e("The payment's date is locked", "Move the lock date."),
+    "payment_account_invalid": _e("The account takes no payments", "Choose another account."),
+    "reconciled": _e("The payment is reconciled", "Undo the reconciliation in the books."),
+    # Connections
+    "token_revoked": _e("The connection was revoked", "Reconnect.", "reconnect"),
+    "scope_missing": _e("A permission was not granted", "Reconnect and grant it.", "reconnect"),
+    "tenant_removed": _e(
+        "The organisation was disconnected at the other side", "Reconnect.", "reconnect"
+    ),
+    "keys_refused": _e("The keys are refused", "Enter keys that work.", "reconnect"),
+    "organisation_mismatch": _e(
+        "Not the organisation that was connected first",
+        "Reconnect with the right organisation. Nothing is written until then.",
+        "reconnect",
+    ),
+    "read_only": _e(
+        "The connection may only read",
+        "Reconnect with permission to write.",
+        "reconnect",
+    ),
+    "feed_failed": _e("A feed could not be read", "It is tried again by itself. Read the message."),
+}
+
+_UNKNOWN = CATALOGUE["rejected"]
+
+
+def entry(code: str) -> Entry:
+    """The entry of a code; an unknown code reads as a plain refusal."""
+    return CATALOGUE.get(code, _UNKNOWN)

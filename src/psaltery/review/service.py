@@ -1,0 +1,160 @@
+"""Opens, fills and closes cards. One card for one cause; it closes when it blocks nothing more."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from django.db.models import Q
+
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Document
+from psaltery.kit.clock import now
+from psaltery.review.catalogue import entry
+from psaltery.review.models import Blocked, Card, Comment
+from psaltery.review.reasons import Reason
+
+BY_ITSELF = "Psaltery"
+
+
+class Held(msgspec.Struct, frozen=True):
+    """One document and every reason that holds it now."""
+
+    document: Document
+    organisation: Organisation | None
+    reasons: Sequence[Reason]
+
+
+def cause(organisation: Organisation | None, reason: Reason) -> str:
+    """What makes two holds the same card."""
+    return f"{organisation.pk if organisation else 0}|{reason.code}|{reason.about}"[:255]
+
+
+def hold(held: Sequence[Held], *, topic: str = "posting") -> None:
+    """Attach documents to the cards of their reasons, and to no others of this topic."""
+    wanted = {
+        cause(one.organisation, reason): (one.organisation, reason)
+        for one in held
+        for reason in one.reasons
+    }
+    cards = _open_cards(wanted, topic)
+    rows = [
+        Blocked(
+            card=cards[cause(one.organisation, reason)],
+            document=one.document,
+            amount=one.document.total,
+            currency=one.document.currency,
+        )
+        for one in held
+        for reason in one.reasons
+    ]
+    Blocked.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["card", "document"],
+        update_fields=["amount", "currency"],
+    )
+    _detach_others(held, cards, topic)
+
+
+def release(documents: Iterable[int], how: str, *, topic: str = "posting") -> None:
+    """Nothing of this topic holds these documents any more; cards left empty are closed."""
+    ids = list(documents)
+    blocked = Blocked.objects.filter(document_id__in=ids, card__state__in=_LIVE, card__topic=topic)
+    cards = list(blocked.values_list("card_id", flat=True).distinct())
+    blocked.delete()
+    _close_empty(cards, how)
+
+
+def open_card(organisation: Organisation | None, reason: Reason) -> Card:
+    """A card about something other than documents (a connection, a feed)."""
+    key = cause(organisation, reason)
+    return _open_cards({key: (organisation, reason)}, "connection")[key]
+
+
+def close_cause(organisation: Organisation | None, code: str, about: str, how: str) -> None:
+    """The cause is gone: close its card, if one is open."""
+    key = cause(organisation, Reason(code=code, about=about, sentence=""))
+    for card in Card.objects.filter(cause=key, state__in=_LIVE):
+        resolve(card, BY_ITSELF, how)
+
+
+def close_about(organisation: Organisation, about: str, how: str) -> None:
+    """Whatever the code, what these cards of an organisation are about is well again."""
+    for card in Card.objects.filter(
+        organisation=organisation, subject_ref=about, topic="connection", state__in=_LIVE
+    ):
+        resolve(card, BY_ITSELF, how)
+
+
+def resolve(card: Card, by: str, how: str) -> list[int]:
+    """Close a card; returns the ids of the documents that it blocked, for deciding again."""
+    documents = list(card.blocked.values_list("document_id", flat=True))
+    closed = Card.objects.filter(pk=card.pk).exclude(state=Card.State.RESOLVED)
+    closed.update(state=Card.State.RESOLVED, resolved_at=now(), resolved_by=by, resolution=how)
+    return documents
+
+
+def comment(card: Card, author: str, text: str) -> Comment:
+    """Add a remark."""
+    return Comment.objects.create(card=card, author=author, text=text.strip())
+
+
+_LIVE = (Card.State.OPEN, Card.State.SNOOZED)
+
+
+def _open_cards(
+    wanted: dict[str, tuple[Organisation | None, Reason]], topic: str
+) -> dict[str, Card]:
+    """The live card of each cause, made where there is none, brought up to date where there is."""
+    found = {card.cause: card for card in Card.objects.filter(cause__in=wanted, state__in=_LIVE)}
+    missing = [_card(key, topic, *wanted[key]) for key in wanted if key not in found]
+    if missing:
+        # Another process may open the same card at this moment: theirs is as good.
+        Card.objects.bulk_create(missing, ignore_conflicts=True)
+        found = {
+            card.cause: card for card in Card.objects.filter(cause__in=wanted, state__in=_LIVE)
+        }
+    for key, card in found.items():
+        _refresh(card, wanted[key][1])
+    return found
+
+
+def _card(key: str, topic: str, organisation: Organisation | None, reason: Reason) -> Card:
+    known = entry(reason.code)
+    return Card(
+        code=reason.code,
+        cause=key,
+        topic=topic,
+        organisation=organisation,
+        severity=known.severity,
+        subject=reason.subject[:255],
+        subject_ref=reason.about[:255],
+        sentence=reason.sentence,
+        advice=known.advice,
+        details=reason.details,
+    )
+
+
+def _refresh(card: Card, reason: Reason) -> None:
+    if (card.sentence, card.details) != (reason.sentence, reason.details):
+        card.sentence, card.details = reason.sentence, reason.details
+        card.save(update_fields=["sentence", "details", "last_seen_at"])
+
+
+def _detach_others(held: Sequence[Held], cards: dict[str, Card], topic: str) -> None:
+    ids = [one.document.pk for one in held]
+    others = Blocked.objects.filter(document_id__in=ids, card__state__in=_LIVE, card__topic=topic)
+    keep = Q(pk__in=[])
+    for one in held:
+        mine = [cards[cause(one.organisation, reason)].pk for reason in one.reasons]
+        keep |= Q(document_id=one.document.pk, card_id__in=mine)
+    stale = others.exclude(keep)
+    touched = list(stale.values_list("card_id", flat=True).distinct())
+    stale.delete()
+    _close_empty(touched, "The cause is gone.")
+
+
+def _close_empty(cards: Iterable[int], how: str) -> None:
+    empty = Card.objects.filter(pk__in=list(cards), state__in=_LIVE, blocked__isnull=True)
+    empty.update(
+        state=Card.State.RESOLVED, resolved_at=now(), resolved_by=BY_ITSELF, resolution=how
+    )

@@ -1,0 +1,43 @@
+"""Brings the PSA's payments in step with the books, document by document."""
+
+import time
+
+from psaltery.adapters.budget import Priority
+from psaltery.adapters.contract import Psa
+from psaltery.adapters.errors import Failure
+from psaltery.connections.models import Organisation
+from psaltery.connections.opening import open_psa
+from psaltery.connections.organisations import site_of
+from psaltery.matching.carry_out import Report, carry_out, waiting
+from psaltery.sync.failures import connection_failed
+from psaltery.sync.runs import run
+
+SLICE_SECONDS = 20.0
+BATCH = 100
+
+
+def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE_SECONDS) -> bool:
+    """Write what waits; True when there is more."""
+    organisation = Organisation.objects.select_related("connection").get(pk=organisation_id)
+    until = time.monotonic() + slice_seconds
+    batch = waiting(organisation, BATCH)
+    if not batch:
+        return False
+    sites: dict[int, Psa] = {}
+    report = Report()
+    with run(organisation, "payments") as row:
+        for back in batch:
+            if time.monotonic() > until:
+                return True
+            connection = back.document.connection
+            site = site_of(connection)
+            try:
+                if connection.pk not in sites:
+                    sites[connection.pk] = open_psa(site, priority)
+                carry_out(back, sites[connection.pk], report)
+            except Failure as failure:
+                connection_failed(site, failure)
+                raise
+            finally:
+                row.read, row.written, row.held = report.seen, report.written, report.held
+    return len(batch) == BATCH

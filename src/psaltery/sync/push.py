@@ -1,0 +1,281 @@
+"""Routes documents, decides about them in batches, and carries the decisions out."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from psaltery.adapters.budget import Priority
+from psaltery.adapters.contract import Books
+from psaltery.adapters.errors import Failure, Rejected, TryLater
+from psaltery.connections.models import Connection, Organisation
+from psaltery.connections.opening import (
+    open_books,
+    open_psa,
+    unchecked_adapter,
+    writes_blocked,
+)
+from psaltery.connections.organisations import site_of
+from psaltery.connections.service import note_success
+from psaltery.desk.models import Document
+from psaltery.kit.clock import now
+from psaltery.mapping.models import Route
+from psaltery.mapping.routing import Rule, route
+from psaltery.matching.service import linked
+from psaltery.posting.attempts import keep_on_hold
+from psaltery.posting.carry_out import carry_out
+from psaltery.posting.leftovers import GRACE, settle_leftovers, unripe
+from psaltery.posting.models import Link, Posting
+from psaltery.posting.plan import gather, read_document
+from psaltery.records.psa import DocumentKind
+from psaltery.review.models import Blocked
+from psaltery.review.reasons import Reason
+from psaltery.sync import queue
+from psaltery.sync.failures import connection_failed, connection_works
+from psaltery.sync.models import Run
+from psaltery.sync.runs import run
+
+SLICE_SECONDS = 20.0
+BATCH = 200
+# A document that has been decided about so often in one job waits for the next one.
+ROUNDS = 3
+
+
+def seconds(count: float) -> timedelta:
+    """A span of time."""
+    return timedelta(seconds=count)
+
+
+# Routing: which documents wait for which organisation.
+
+
+def enqueue(documents: Iterable[int], priority: Priority = Priority.SCHEDULE) -> None:
+    """These documents must be decided about (again). Must run inside a transaction."""
+    rows = list(Document.objects.filter(pk__in=list(documents)).select_related("posting"))
+    rules = _rules({row.connection_id for row in rows})
+    organisations: set[int] = set()
+    for row in rows:
+        target = _target(row, rules[row.connection_id])
+        _wait(row, target, priority)
+        if target is None:
+            keep_on_hold(row, None, [_no_route(row)])
+        else:
+            organisations.add(target)
+    for organisation in organisations:
+        queue.post(organisation, priority)
+
+
+def _rules(connections: Iterable[int]) -> dict[int, list[Rule]]:
+    found: dict[int, list[Rule]] = {connection: [] for connection in connections}
+    for row in Route.objects.filter(connection_id__in=found):
+        found[row.connection_id].append(Rule(row.pk, row.field, row.value, row.organisation_id))
+    return found
+
+
+def _target(row: Document, rules: Sequence[Rule]) -> int | None:
+    """Where it is already, or where the rules send it: a posted document never moves."""
+    link = Link.objects.filter(document=row).values_list("organisation_id", flat=True).first()
+    if link is not None:
+        return link
+    fired = route(read_document(row), rules).rule
+    return fired.organisation if fired else None
+
+
+def _wait(row: Document, target: int | None, priority: Priority) -> None:
+    """The document waits, unless it is being sent: then its settling looks at it again."""
+    values = {"organisation_id": target, "urgent": priority is Priority.INTERACTIVE}
+    busy = (Posting.State.POSTING, Posting.State.UNCERTAIN)
+    _, made = Posting.objects.get_or_create(
+        document=row, defaults={**values, "why": "It waits for its turn."}
+    )
+    if not made:
+        Posting.objects.filter(pk=row.pk).exclude(state__in=busy).update(
+            state=Posting.State.WAITING,
+            why="It waits for its turn.",
+            changed_at=now(),
+            **values,
+        )
+
+
+def _no_route(row: Document) -> Reason:
+    return Reason(
+        code="no_route",
+        about=f"connection:{row.connection_id}:{row.location.casefold()}",
+        subject=row.location,
+        sentence=f"No rule says where documents of the location “{row.location}” go.",
+        details={"field": "location", "value": row.location, "connection": row.connection_id},
+    )
+
+
+def reroute(connection: Connection) -> int:
+    """The rules changed: documents that are not posted are routed anew."""
+    rows = Document.objects.filter(
+        connection=connection, link__isnull=True, posting__state__in=("held", "waiting")
+    )
+    return _enqueue_all(rows.values_list("pk", flat=True))
+
+
+def reconsider(organisation: Organisation, prefix: str = "") -> int:
+    """Something about an organisation changed: decide again about what it holds.
+
+    With `prefix`, only documents held by cards whose code begins so.
+    """
+    held = Posting.objects.filter(organisation=organisation, state=Posting.State.HELD)
+    if prefix:
+        held = held.filter(
+            document__in=Blocked.objects.filter(
+                card__organisation=organisation, card__code__startswith=prefix
+            ).values("document")
+        )
+    return _enqueue_all(held.values_list("pk", flat=True))
+
+
+def reconsider_companies(connection: Connection, external_ids: Sequence[str]) -> int:
+    """Companies changed in the PSA: what is held for them may go now."""
+    rows = Document.objects.filter(
+        connection=connection,
+        company_external_id__in=external_ids,
+        posting__state=Posting.State.HELD,
+    )
+    return _enqueue_all(rows.values_list("pk", flat=True))
+
+
+def _enqueue_all(ids: Iterable[int]) -> int:
+    wanted = list(ids)
+    with transaction.atomic():
+        for start in range(0, len(wanted), BATCH):
+            enqueue(wanted[start : start + BATCH])
+    return len(wanted)
+
+
+# Posting: what waits for one organisation.
+
+Progress = Callable[[Run], None]
+
+
+def post(
+    organisation_id: int,
+    priority: Priority,
+    slice_seconds: float = SLICE_SECONDS,
+    progress: Progress = lambda row: None,
+) -> bool:
+    """Settle what is in doubt, then decide and post what waits; True when there is more."""
+    organisation = Organisation.objects.select_related("connection").get(pk=organisation_id)
+    blocked = writes_blocked(organisation)
+    if blocked:
+        _waiting(organisation).update(why=blocked)
+        return False
+    try:
+        with run(organisation, "post") as row:
+            books = open_books(organisation, priority)
+            more = _post_all(organisation, books, row, slice_seconds, progress)
+    except TryLater as failure:
+        _waiting(organisation).update(why=str(failure))
+        raise
+    except Failure as failure:
+        _waiting(organisation).update(why=str(failure))
+        connection_failed(organisation, failure)
+        raise
+    if row.written:
+        note_success(organisation)
+        connection_works(organisation)
+    return more
+
+
+def _waiting(organisation: Organisation) -> QuerySet[Posting]:
+    return Posting.objects.filter(organisation=organisation, state=Posting.State.WAITING)
+
+
+def _post_all(
+    organisation: Organisation, books: Books, row: Run, slice_seconds: float, progress: Progress
+) -> bool:
+    until = time.monotonic() + slice_seconds
+    _after_links(organisation, settle_leftovers(organisation, books))
+    rounds: dict[int, int] = {}
+    while time.monotonic() < until:
+        tired = [pk for pk, count in rounds.items() if count >= ROUNDS]
+        batch = list(
+            _waiting(organisation)
+            .exclude(pk__in=tired)
+            .select_related("document", "document__connection")
+            .order_by("-urgent", "document__issued_on", "pk")[:BATCH]
+        )
+        if not batch:
+            break
+        for posting in batch:
+            rounds[posting.pk] = rounds.get(posting.pk, 0) + 1
+        report = carry_out(organisation, gather(organisation, batch, _addresses()), books)
+        _after_links(organisation, report.written)
+        row.written += len(report.written)
+        row.held += report.held
+        row.read += len(batch)
+        progress(row)
+    if unripe(organisation):
+        queue.post(organisation.pk, Priority.SCHEDULE, after=GRACE.total_seconds() + 1)
+    return _waiting(organisation).exclude(pk__in=list(rounds)).exists()
+
+
+def _addresses() -> Callable[[Document], str]:
+    """Deep links into the PSA, made by its adapter (no call is made)."""
+    sites: dict[int, Callable[[str, str], str]] = {}
+
+    def address(row: Document) -> str:
+        if row.connection_id not in sites:
+            site = site_of(row.connection)
+            adapter = unchecked_adapter(site, Priority.SCHEDULE)
+            sites[row.connection_id] = adapter.web_address
+        return sites[row.connection_id](row.kind, row.external_id)
+
+    return address
+
+
+def _after_links(organisation: Organisation, documents: Sequence[int]) -> None:
+    """New links: money may lie on them already, and the PSA's mark is due."""
+    if not documents:
+        return
+    with transaction.atomic():
+        if linked(organisation, documents):
+            queue.payments(organisation.pk)
+        queue.marks(organisation.pk)
+
+
+# The mark in the PSA, after the books have it.
+
+
+def mark(organisation_id: int, slice_seconds: float = SLICE_SECONDS) -> bool:
+    """Mark linked documents as exported in the PSA, each once; True when there are more."""
+    until = time.monotonic() + slice_seconds
+    unmarked = Link.objects.filter(
+        organisation_id=organisation_id, psa_marked_at__isnull=True
+    ).select_related("document__connection")
+    for link in unmarked.order_by("pk")[:BATCH]:
+        if time.monotonic() > until:
+            break
+        _mark(link)
+    return unmarked.exists()
+
+
+def _mark(link: Link) -> None:
+    document = link.document
+    site = site_of(document.connection)
+    try:
+        batch = open_psa(site).mark_posted(
+            DocumentKind(document.kind), document.external_id, identifier(link)
+        )
+    except Rejected as failure:
+        # Not essential: the books have it. It is written down where people look, and not retried.
+        batch = ""
+        Posting.objects.filter(pk=document.pk).update(
+            why=f"In step; the PSA did not take the mark: {failure}"[:500]
+        )
+    except Failure as failure:
+        connection_failed(site, failure)
+        raise
+    Link.objects.filter(pk=link.pk).update(psa_batch_id=batch, psa_marked_at=now())
+
+
+def identifier(link: Link) -> str:
+    """The batch's name in the PSA: people see who posted, and a lost answer can be found by it."""
+    return f"Psaltery {link.number}"[:50]

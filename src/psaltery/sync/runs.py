@@ -1,0 +1,31 @@
+"""Runs: one row for each run of the engine, for the dashboard and for people who ask."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psaltery.adapters.errors import Failure, TryLater
+from psaltery.connections.models import Organisation
+from psaltery.kit.clock import now
+from psaltery.sync.models import Run
+
+
+@contextmanager
+def run(organisation: Organisation, what: str, feed: str = "") -> Iterator[Run]:
+    """A run around some work. A failure of the four ends it as paused or failed and goes on up."""
+    row = Run(organisation=organisation, what=what, feed=feed, started_at=now())
+    try:
+        yield row
+    except Failure as failure:
+        row.outcome = "paused" if isinstance(failure, TryLater) else "failed"
+        row.sentence = str(failure)
+        _keep(row)
+        raise
+    row.outcome = "done"
+    # Polls that found nothing are counted by the feed; they would bury the runs that did something.
+    if row.read or row.changed or row.written or row.held:
+        _keep(row)
+
+
+def _keep(row: Run) -> None:
+    row.finished_at = now()
+    row.save()

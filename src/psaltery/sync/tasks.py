@@ -1,0 +1,89 @@
+"""The jobs by name. Each does a slice and queues its own rest; nothing else names jobs.
+
+A failure of the four is stored by the slice itself and ends the job; the schedule comes back to
+it. Anything else is a bug: the job fails, is kept, and is logged.
+"""
+
+from procrastinate.contrib.django import app
+
+from psaltery.accounts.queries import installation
+from psaltery.adapters.budget import Priority
+from psaltery.adapters.errors import Failure, TryLater
+from psaltery.audit.retention import keep_up
+from psaltery.connections.models import Feed
+from psaltery.connections.service import keep_alive
+from psaltery.kit.clock import now
+from psaltery.sync import payments, pull, push, queue, schedule
+from psaltery.sync.failures import retry_at
+
+
+@app.task(name="pull_feed")
+def pull_feed(subject: int, priority: str) -> None:
+    """Read a feed on."""
+    urgency = Priority[priority]
+    try:
+        more = pull.pull(subject, urgency)
+    except Failure:
+        return
+    if more:
+        organisation = Feed.objects.values_list("organisation_id", flat=True).get(pk=subject)
+        # A back-fill must not hold up what is small and new.
+        queue.pull(subject, organisation, max(urgency, Priority.BACKFILL))
+
+
+@app.task(name="post_documents")
+def post_documents(subject: int, priority: str) -> None:
+    """Post what waits for an organisation."""
+    urgency = Priority[priority]
+    try:
+        if push.post(subject, urgency):
+            queue.post(subject, urgency)
+    except TryLater as failure:
+        queue.post(subject, urgency, after=_delay(failure))
+    except Failure:
+        return
+
+
+@app.task(name="match_payments")
+def match_payments(subject: int, priority: str) -> None:
+    """Bring payments in the PSA in step."""
+    urgency = Priority[priority]
+    try:
+        if payments.match(subject, urgency):
+            queue.payments(subject, urgency)
+    except TryLater as failure:
+        queue.payments(subject, urgency, after=_delay(failure))
+    except Failure:
+        return
+
+
+@app.task(name="mark_posted")
+def mark_posted(subject: int, priority: str) -> None:
+    """Mark posted documents in the PSA."""
+    try:
+        if push.mark(subject):
+            queue.marks(subject)
+    except TryLater as failure:
+        queue.marks(subject, after=_delay(failure))
+    except Failure:
+        return
+
+
+def _delay(failure: TryLater) -> float:
+    return max(1.0, (retry_at(failure) - now()).total_seconds())
+
+
+# Six fields: the seconds are the last one.
+@app.periodic(cron="* * * * * */5", periodic_id="queue_due")
+@app.task(name="queue_due", queue="upkeep", queueing_lock="queue_due", priority=90)
+def queue_due(timestamp: int) -> None:
+    """Queue what is due."""
+    schedule.queue_due()
+
+
+@app.periodic(cron="17 * * * * 0", periodic_id="keep_alive")
+@app.task(name="keep_alive", queue="upkeep", queueing_lock="keep_alive")
+def keep_connections_alive(timestamp: int) -> None:
+    """Renew consents that nobody used for days; make and drop partitions of the audit log."""
+    keep_alive()
+    keep_up(installation().audit_retention_days)
