@@ -10,7 +10,6 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -20,6 +19,8 @@ from psaltery.accounts import forms, queries, service
 from psaltery.accounts.access import may_admin, may_view, person_of
 from psaltery.accounts.models import ApiToken, Person, Role, Scope, Theme
 from psaltery.audit.actor import acting_as
+from psaltery.kit.clock import now
+from psaltery.web.format import badge
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
 ALLAUTH_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -95,10 +96,10 @@ def _settings_page(request: HttpRequest, tab: str, values: dict[str, object]) ->
 
 def _may_sign_in(row: Person) -> SafeString:
     if not row.is_active:
-        return format_html('<span class="badge bg-secondary-lt">{}</span>', "deactivated")
+        return badge("Deactivated")
     if not row.has_usable_password() and row.last_login is None:
-        return format_html('<span class="badge bg-azure-lt">{}</span>', "invited")
-    return format_html('<span class="badge bg-green-lt">{}</span>', "active")
+        return badge("Invited", "info")
+    return badge("Active", "good")
 
 
 def _by_access(rows: QuerySet[Person], value: str) -> QuerySet[Person]:
@@ -204,8 +205,10 @@ def _change(form: forms.PersonForm, shown: Person) -> bool:
 
 def _token_state(row: ApiToken) -> SafeString:
     if row.revoked_at:
-        return format_html('<span class="badge bg-secondary-lt">{}</span>', "revoked")
-    return format_html('<span class="badge bg-green-lt">{}</span>', "live")
+        return badge("Revoked")
+    if row.expires_at and row.expires_at <= now():
+        return badge("Ended")
+    return badge("Live", "good")
 
 
 @may_view

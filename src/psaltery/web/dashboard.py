@@ -46,14 +46,29 @@ class FeedLine:
 
 
 @dataclass(frozen=True)
+class Run:
+    """The last run of a feed that has ended."""
+
+    organisation: str
+    label: str
+    feed: Feed
+
+
+@dataclass(frozen=True)
 class Dashboard:
     is_connected: bool
     states: dict[str, int]
     waiting: Waiting
     feeds: list[FeedLine]
     calls: dict[str, Any] | None
-    runs: list[Feed]
+    runs: list[Run]
     oldest: Feed | None
+
+    @property
+    def calls_size(self) -> str:
+        """A chart as high as its bars need."""
+        bars = len(self.calls["yAxis"]["data"]) if self.calls else 0
+        return "sm" if bars < 4 else "md" if bars < 9 else "lg"
 
     @property
     def in_step(self) -> int:
@@ -123,7 +138,7 @@ def _active_feeds() -> list[Feed]:
 
 def _feed_line(feed: Feed) -> FeedLine:
     return FeedLine(
-        label=f"{feed.organisation.name}: {feed.name.replace('_', ' ')}",
+        label=f"{feed.organisation.name}: {_feed_name(feed)}",
         done=feed.done,
         total=feed.total,
         detail=feed.get_state_display(),
@@ -146,12 +161,17 @@ def _calls() -> dict[str, Any] | None:
     return charts.shares(names, [spent or 0 for spent in used], caps)
 
 
-def _last_runs() -> list[Feed]:
-    return list(
+def _last_runs() -> list[Run]:
+    ended = (
         Feed.objects.select_related("organisation")
         .filter(finished_at__isnull=False)
         .order_by("-finished_at")[:RUNS_SHOWN]
     )
+    return [Run(feed.organisation.name, _feed_name(feed), feed) for feed in ended]
+
+
+def _feed_name(feed: Feed) -> str:
+    return feed.name.replace("_", " ")
 
 
 def _oldest() -> Feed | None:

@@ -21,7 +21,6 @@ class Filter(Protocol):
     """What a list asks of a filter."""
 
     template: ClassVar[str]
-    label: str
 
     def names(self) -> tuple[str, ...]:
         """The parameters of the address that belong to this filter."""

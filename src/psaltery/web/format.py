@@ -76,6 +76,11 @@ def state(name: str) -> SafeString:
     )
 
 
+def badge(text: str, tone: str = "plain") -> SafeString:
+    """A word that stands out, where none of the states fits. Tones: good, info, warn, bad, plain."""
+    return format_html('<span class="badge state tone-{}">{}</span>', tone, text)
+
+
 def amount_text(amount: Decimal, currency: str = "", places: int | None = None) -> str:
     """An amount with thousands separators: 1,234.50. Rounds for the eye only."""
     if places is None:

@@ -23,7 +23,7 @@ from datetime import date, tzinfo
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -36,6 +36,7 @@ from psaltery.web.filters import Choice, DateRange, Filter, Toggle
 from psaltery.web.format import count_text
 from psaltery.web.keyset import Order, chunks, mark, window
 from psaltery.web.listing import Header, Listing, Row, address
+from psaltery.web.searching import searched
 
 __all__ = ["Choice", "Column", "DateRange", "Empty", "ListPage", "Toggle"]
 
@@ -66,7 +67,8 @@ class ListPage:
     `refresh_seconds` makes the rows renew themselves while the page is open.
     """
 
-    rows: QuerySet[Any]
+    # Not in its repr, which a log line may ask for: that would read the table.
+    rows: QuerySet[Any] = field(repr=False)
     title: str
     columns: Sequence[Column]
     search: Sequence[str] = ()
@@ -178,24 +180,11 @@ class ListPage:
         )
 
 
-def searched(rows: QuerySet[Any], fields: Sequence[str], text: str) -> QuerySet[Any]:
-    """The rows in which every word of the text is found in one of the fields.
-
-    A big table wants an index `GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"))` a field. One
-    or two letters have no trigram of their own, so they are looked for at a field's beginning only.
-    """
-    words = text.replace("\x00", "").split()[:6]
-    look = "istartswith" if all(len(word) < 3 for word in words) else "icontains"
-    for word in words:
-        rows = rows.filter(
-            Q(*((f"{name}__{look}", word[:100]) for name in fields), _connector=Q.OR)
-        )
-    return rows
-
-
 def _limit_time() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [STATEMENT_TIMEOUT_MS])
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, true)", [str(STATEMENT_TIMEOUT_MS)]
+        )
 
 
 def _capped_count(rows: QuerySet[Any], has_more: bool, shown: int) -> str:

@@ -53,6 +53,12 @@ def state(name: str) -> SafeString:
 
 
 @register.simple_tag
+def badge(text: str, tone: str = "plain") -> SafeString:
+    """`{% badge "Invited" "info" %}`: for words beside the states. Tones: good, info, warn, bad."""
+    return write.badge(text, tone)
+
+
+@register.simple_tag
 def count(number: int | None) -> str:
     """`{% count total %}`: 48,112."""
     return "–" if number is None else write.count_text(number)
