@@ -33,6 +33,8 @@ SYSTEM_USER = "psaltery-postgres"
 # The room that the kernel gives to a socket's path, less PostgreSQL's own file name.
 LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432")
 START_SECONDS = 120
+# The children of a killed server hold its memory for a moment after it, and a new one waits.
+PAUSES = (0.2, 0.5, 1, 2, 4)
 
 SERVER_OPTIONS = {
     "listen_addresses": "",
@@ -129,6 +131,8 @@ class Use:
         if self._users is None or os.getpid() != self._pid:
             return
         users, self._users = self._users, None
+        if not self.server.folder.exists():
+            return
         with _alone(self.server), users:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -279,6 +283,18 @@ def _start(server: Server, owner: pwd.struct_passwd | None) -> None:
     options = SERVER_OPTIONS | dict(server.options)
     options["unix_socket_directories"] = str(server.socket_folder)
     flags = " ".join(f"-c {name}='{value}'" for name, value in options.items())
+    for pause in (*PAUSES, None):
+        try:
+            _launch(server, flags, owner)
+        except DatabaseUnavailable:
+            if pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            return
+
+
+def _launch(server: Server, flags: str, owner: pwd.struct_passwd | None) -> None:
     _program(
         "pg_ctl", "start", "-D", str(server.folder), "-w", "-t", str(START_SECONDS), "-o", flags,
         "-l", str(server.folder / "start.log"), owner=owner,
@@ -313,7 +329,7 @@ def _postmaster(server: Server) -> psutil.Process | None:
 
 
 def _forget_dead_postmaster(server: Server) -> None:
-    """Removes the pid file of a server that is gone.
+    """Removes the pid file of a server that is gone, and the lock of its socket.
 
     PostgreSQL does so itself, unless the number now belongs to another process or to a zombie
     that nobody collects, as in containers without an init.
@@ -321,6 +337,7 @@ def _forget_dead_postmaster(server: Server) -> None:
     process = _postmaster(server)
     if process is None or process.status() == psutil.STATUS_ZOMBIE or process.name() != "postgres":
         (server.folder / "postmaster.pid").unlink(missing_ok=True)
+        (server.socket_folder / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
 
 def _make_database(server: Server) -> None:
@@ -351,5 +368,8 @@ def _program(name: str, *arguments: str, owner: pwd.struct_passwd | None) -> str
         output.seek(0)
         text = output.read()
     if ended.returncode != 0:
-        raise DatabaseUnavailable(f"PostgreSQL's {name} failed: {text.strip()}")
+        raise DatabaseUnavailable(
+            f"PostgreSQL's {name} failed (its log is in the data folder,"
+            f" postgres/log): {text.strip()}"
+        )
     return text
