@@ -71,8 +71,10 @@ class XeroBooks:
         Raises TryLater(uncertain=True) when some may have been carried out without a verdict.
         """
         first = elements_[0]
-        if len(elements_) > BATCH_MOST or len(key) > KEY_MOST:
-            raise ValueError(f"a batch has at most {BATCH_MOST} elements, a key {KEY_MOST} signs")
+        if len(elements_) > BATCH_MOST:
+            raise ValueError(f"a batch has at most {BATCH_MOST} elements")
+        if len(key) > KEY_MOST or not key.isascii():
+            raise ValueError(f"an idempotency key has at most {KEY_MOST} ASCII signs")
         if any((one.kind, one.action) != (first.kind, first.action) for one in elements_):
             raise ValueError("the elements of one batch are of one kind and action")
         collection = elements.collection(first.kind)

@@ -4,7 +4,7 @@ With `summarizeErrors=false` a batch is answered by 200 and a verdict for each e
 elements may carry warnings. https://developer.xero.com/documentation/api/accounting/responsecodes
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -141,35 +141,29 @@ def _as(element: Element, type_: type[T]) -> T:
 def _matched(
     wanted: Sequence[Element], verdicts: Sequence[Element], collection: str
 ) -> list[Element] | None:
-    """The verdict on each wanted element: by position where that agrees, else by id or number."""
+    """The verdict on each wanted element: by position where nothing contradicts it, else by id,
+    number or name. None when some element has no verdict of its own."""
+    members = (elements.ID_MEMBERS[collection], elements.NUMBER_MEMBERS[collection], "Name")
     if len(wanted) == len(verdicts) and all(
-        _agree(one, other, collection) for one, other in zip(wanted, verdicts, strict=True)
+        _same(one, other, members) is not False for one, other in zip(wanted, verdicts, strict=True)
     ):
         return list(verdicts)
-    by_key = _unique(verdicts, lambda element: _key(element, collection))
-    found = [by_key.get(_key(element, collection)) for element in wanted]
-    complete = [element for element in found if element is not None]
-    distinct = {id(element) for element in complete}
-    return complete if len(complete) == len(distinct) == len(wanted) else None
+    found = [
+        [verdict for verdict in verdicts if _same(element, verdict, members)] for element in wanted
+    ]
+    if any(len(candidates) != 1 for candidates in found):
+        return None
+    distinct = {id(candidates[0]) for candidates in found}
+    return [candidates[0] for candidates in found] if len(distinct) == len(wanted) else None
 
 
-def _agree(wanted: Element, verdict: Element, collection: str) -> bool:
-    ours, theirs = _key(wanted, collection), _key(verdict, collection)
-    return not ours or not theirs or ours == theirs
-
-
-def _key(element: Element, collection: str) -> str:
-    """What tells an element from its neighbours: its id, else its number, else its name."""
-    external_id = _real(str(element.get(elements.ID_MEMBERS[collection]) or ""))
-    number = str(element.get(elements.NUMBER_MEMBERS[collection]) or "")
-    return number or str(element.get("Name") or "") or external_id
-
-
-def _unique(verdicts: Sequence[Element], key: Callable[[Element], str]) -> dict[str, Element]:
-    counted: dict[str, list[Element]] = {}
-    for element in verdicts:
-        counted.setdefault(key(element), []).append(element)
-    return {name: found[0] for name, found in counted.items() if name and len(found) == 1}
+def _same(wanted: Element, verdict: Element, members: Sequence[str]) -> bool | None:
+    """Whether a verdict is on an element, by the first member that both have; None without one."""
+    for member in members:
+        ours, theirs = _real(str(wanted.get(member, ""))), _real(str(verdict.get(member, "")))
+        if ours and theirs:
+            return ours == theirs
+    return None
 
 
 def _body(answer: Answer) -> Element:

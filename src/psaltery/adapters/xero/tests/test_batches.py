@@ -158,6 +158,8 @@ def test_batches_have_bounds(books: XeroBooks) -> None:
         books.send(_prepared(*map(str, range(51))), "key")
     with pytest.raises(ValueError, match="128"):
         books.send(_prepared("1"), "k" * 129)
+    with pytest.raises(ValueError, match="ASCII"):
+        books.send(_prepared("1"), "clé")
     mixed = _prepared("1") + _prepared("2", action=Action.UPDATE)
     with pytest.raises(ValueError, match="one kind"):
         books.send(mixed, "key")
