@@ -77,7 +77,7 @@ def state(name: str) -> SafeString:
 
 
 def badge(text: str, tone: str = "plain") -> SafeString:
-    """A word that stands out, where none of the states fits. Tones: good, info, warn, bad, plain."""
+    """A word that stands out where no state fits. Tones: good, info, warn, bad, plain."""
     return format_html('<span class="badge state tone-{}">{}</span>', tone, text)
 
 
