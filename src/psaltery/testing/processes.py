@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection, connections
+from django.db.models import Q
+from django.db.models.functions import Now
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import DjangoDbBlocker, Settings
 from werkzeug.serving import make_server
@@ -56,12 +59,16 @@ class WorkerInThread:
         self._blocker = blocker
 
     def drain(self, *, timeout: float = 60, concurrency: int = 4) -> None:
-        """Does jobs until none is due. Raises TimeoutError after `timeout` seconds."""
-        with self._blocker.unblock(), ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(self._drain, concurrency).result(timeout)
+        """Does jobs, and those that they queue, until none is due.
 
-    def _drain(self, concurrency: int) -> None:
-        asyncio.run(jobs.work(concurrency, wait=False))
+        Raises TimeoutError after `timeout` seconds. Periodic tasks are not queued meanwhile.
+        """
+        deadline = time.monotonic() + timeout
+        with self._blocker.unblock(), ThreadPoolExecutor(max_workers=1) as pool:
+            while due_jobs():
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"jobs still due: {due_jobs()}")
+                pool.submit(asyncio.run, jobs.work(concurrency, wait=False)).result(timeout)
 
     @contextmanager
     def running(self, *, concurrency: int = 4) -> Iterator[None]:
@@ -84,6 +91,16 @@ class WorkerInThread:
                 loop, stop = handles[0]
                 loop.call_soon_threadsafe(stop.set)
                 ended.result(30)
+
+
+def due_jobs() -> list[str]:
+    """The names of the tasks that a worker would do now."""
+    from procrastinate.contrib.django.models import ProcrastinateJob
+
+    due = Q(scheduled_at=None) | Q(scheduled_at__lte=Now())
+    return list(
+        ProcrastinateJob.objects.filter(due, status="todo").values_list("task_name", flat=True)
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,129 @@
+"""The queue under kill -9 and SIGTERM: no job is lost, none waits for ever."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob, ProcrastinateWorker
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import slow_tasks  # noqa: E402
+
+WORKER = {"DJANGO_SETTINGS_MODULE": "settings_with_slow_tasks", "PYTHONPATH": str(HERE)}
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 30) -> float:
+    """Waits until it has happened; gives how long that took."""
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < seconds, "it did not happen"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def marks(folder: Path, name: str) -> list[str]:
+    path = folder / name
+    return path.read_text().split() if path.exists() else []
+
+
+def jobs_of(name: str):
+    return ProcrastinateJob.objects.filter(task_name=name)
+
+
+@pytest.mark.crash
+def test_the_job_of_a_killed_worker_is_taken_over_within_seconds(psaltery_process, tmp_path):
+    first = psaltery_process("worker", **WORKER)
+    slow_tasks.slow.defer(folder=str(tmp_path), seconds=3)
+    wait_for(lambda: len(marks(tmp_path, "begun")) == 1)
+    second = psaltery_process("worker", **WORKER)
+    wait_for(lambda: ProcrastinateWorker.objects.count() == 2)
+    first.kill()
+    taken_over = wait_for(lambda: len(marks(tmp_path, "begun")) == 2)
+    assert taken_over < 13
+    wait_for(lambda: marks(tmp_path, "ended") == [str(second.pid)])
+    wait_for(lambda: not jobs_of("tests.slow").exists())
+
+
+@pytest.mark.crash
+def test_a_worker_told_to_stop_finishes_its_job(psaltery_process, tmp_path):
+    worker = psaltery_process("worker", **WORKER)
+    slow_tasks.slow.defer(folder=str(tmp_path), seconds=2)
+    wait_for(lambda: len(marks(tmp_path, "begun")) == 1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=15) == 0
+    assert len(marks(tmp_path, "ended")) == 1
+    assert not jobs_of("tests.slow").exists()
+    assert not ProcrastinateWorker.objects.exists()
+
+
+@pytest.mark.crash
+def test_a_job_that_does_not_stop_is_left_to_the_next_worker(psaltery_process, tmp_path):
+    worker = psaltery_process("worker", **WORKER)
+    slow_tasks.slow.defer(folder=str(tmp_path), seconds=20)
+    wait_for(lambda: len(marks(tmp_path, "begun")) == 1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=20) == 0
+    assert marks(tmp_path, "ended") == []
+    next_worker = psaltery_process("worker", **WORKER)
+    wait_for(lambda: str(next_worker.pid) in marks(tmp_path, "begun"), seconds=10)
+
+
+def test_a_job_deferred_in_a_rolled_back_transaction_is_never_done(worker, tmp_path):
+    slow_tasks.defer_and_fail.defer(folder=str(tmp_path))
+    worker.drain()
+    assert len(marks(tmp_path, "rolled back")) == 1
+    assert len(marks(tmp_path, "followed")) == 1
+
+
+def test_successful_jobs_leave_no_row_and_failed_ones_stay(worker, tmp_path):
+    slow_tasks.follow_up.defer(folder=str(tmp_path))
+    slow_tasks.follow_up.defer(folder="/nowhere")
+    worker.drain()
+    assert [job.status for job in jobs_of("tests.follow_up")] == ["failed"]
+
+
+def _stall(job_id: int, *, attempts: int = 0) -> None:
+    """Leaves the job as a worker does that died a while ago."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 min')"
+            " RETURNING id"
+        )
+        (gone,) = cursor.fetchone()
+        cursor.execute(
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s, attempts = %s"
+            " WHERE id = %s",
+            [gone, attempts, job_id],
+        )
+
+
+def _rescue(worker) -> None:
+    from psaltery.sync.stalled import retry_stalled_jobs
+
+    retry_stalled_jobs.defer(timestamp=0)
+    worker.drain()
+
+
+def test_a_stalled_job_that_was_queued_again_since_gives_way(worker, tmp_path):
+    once = app.configure_task("tests.follow_up", queueing_lock="one", lock="one")
+    _stall(once.defer(folder=str(tmp_path)))
+    once.defer(folder=str(tmp_path))
+    _rescue(worker)
+    worker.drain()
+    assert len(marks(tmp_path, "followed")) == 1
+    assert not jobs_of("tests.follow_up").exists()
+
+
+def test_a_job_whose_workers_keep_dying_is_given_up_for_a_person(worker, tmp_path):
+    _stall(slow_tasks.follow_up.defer(folder=str(tmp_path)), attempts=9)
+    _rescue(worker)
+    assert [job.status for job in jobs_of("tests.follow_up")] == ["failed"]
+    assert marks(tmp_path, "followed") == []
