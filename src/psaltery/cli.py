@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from psaltery.commands import audit, check, connections, django, sandbox, serve
+from psaltery.commands import audit, check, connections, django, people, sandbox, serve
 from psaltery.commands.printing import ExitCode
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 GROUPS = {
+    "people": people.app,
     "connections": connections.app,
     "audit": audit.app,
     "sandbox": sandbox.app,
