@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from werkzeug.wrappers import Request, Response
 
@@ -169,9 +169,11 @@ class Identity:
         given = _basic(request)
         name = given[0] if given else request.form.get("client_id", "")
         secret = given[1] if given else request.form.get("client_secret", "")
-        client = self.world.clients.get(name)
-        if client and hmac.compare_digest(client.secret.encode(), secret.encode()):
-            return client
+        # The standard wants both form-encoded inside Basic; half of all clients do not do it.
+        for own_name, own_secret in ((name, secret), (unquote_plus(name), unquote_plus(secret))):
+            client = self.world.clients.get(own_name)
+            if client and hmac.compare_digest(client.secret.encode(), own_secret.encode()):
+                return client
         return None
 
     def _by_code(self, request: Request, client: Client, issuer: str) -> Document:
@@ -289,7 +291,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
         name, _, secret = base64.b64decode(encoded).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
-    return unquote(name), unquote(secret)
+    return name, secret
 
 
 def _proves(verifier: str | None, challenge: str | None) -> bool:

@@ -86,6 +86,8 @@ def add_organisation(
     books = world.books(tenant_id)
     stamp = dates.wire(world.clock.now() - timedelta(days=PERIOD_DAYS))
     organisation = _organisation(source, name, country, zone or country.timezone, stamp)
+    # Xero does not promise that both ids are the same, but its own Node client counts on it.
+    organisation["OrganisationID"] = tenant_id
     books.store.put(books.collection("Organisation"), "own", organisation)
     for account in chart.ACCOUNTS:
         books.put("Accounts", chart.account(account, country, identifier(source), stamp))
@@ -119,7 +121,6 @@ def _organisation(
         "OrganisationEntityType": "COMPANY",
         "Timezone": zone,
         "ShortCode": "!" + "".join(source.choice(letters) for _ in range(5)),
-        "OrganisationID": identifier(source),
         "Edition": "BUSINESS",
         "Class": "COMPREHENSIVE",
         "LineOfBusiness": "Computer System Design and Related Services",

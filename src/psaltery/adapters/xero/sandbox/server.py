@@ -113,5 +113,5 @@ EVERY_SCOPE = {
     "offline_access", "openid", "profile", "email", "accounting.contacts", "accounting.invoices",
     "accounting.payments", "accounting.settings", "accounting.banktransactions",
     "accounting.manualjournals", "accounting.attachments", "accounting.classicexpenses",
-    "accounting.journals.read", "accounting.budgets.read",
+    "accounting.journals.read", "accounting.budgets.read", "accounting.reports.aged.read",
 }  # fmt: skip
