@@ -74,16 +74,15 @@ def change_installation(**fields: str | int | None) -> Installation:
 def add_person(
     email: str, name: str, role: Role, *, password: str | None = None, time_zone: str = ""
 ) -> Person:
-    """Add somebody. Without a password they choose one by `password_link`."""
+    """Add somebody. Without a password they choose one by `password_link`.
+
+    Raises Refused where the address is taken, Django's ValidationError where a field is wrong.
+    """
     if Person.objects.filter(email=email.strip().lower()).exists():
         raise Refused(f"{email} is somebody's address already.")
-    person = Person.objects.create_user(
-        email,
-        password,
-        name=name,
-        role=role,
-        time_zone=time_zone or installation().time_zone,
-    )
+    fields = {"name": name, "role": role, "time_zone": time_zone or installation().time_zone}
+    Person(email=email.strip(), **fields).clean_fields(exclude=["password"])
+    person = Person.objects.create_user(email, password, **fields)
     # An administrator vouches for the address; signing in again for a risky step needs it.
     EmailAddress.objects.create(user=person, email=person.email, primary=True, verified=True)
     record_change(f"{person.email} was added as {role.label.lower()}.", operation="person_added")
