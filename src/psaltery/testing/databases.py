@@ -51,7 +51,7 @@ def _drop_left_over(url: str) -> None:
             "SELECT datname FROM pg_database WHERE datname LIKE %s", [f"{NAME}_%"]
         ).fetchall()
         for (name,) in rows:
-            if not psutil.pid_exists(int(name.removeprefix(f"{NAME}_"))):
+            if not psutil.pid_exists(int(name.removeprefix(f"{NAME}_").split("_")[0])):
                 with contextlib.suppress(psycopg.Error):
                     maintenance.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
