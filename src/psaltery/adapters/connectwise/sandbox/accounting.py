@@ -104,7 +104,7 @@ def _unposted_purchase(world: World, order: Document, ledger_row: Document) -> D
     tax = sum((entry["amount"] for entry in entries if entry["type"] == "PT"), ZERO)
     vendor = world.find("companies", order["vendorCompany"]["id"]) or {}
     slip = ledger_row["record"]["slip"]
-    freight = export.freight_of(order, slip)
+    freight, freight_tax = export.freight_of(world, order, slip)
     return {
         "id": entries[0]["id"],
         "unpostedProductId": ledger_row["id"],
@@ -125,11 +125,11 @@ def _unposted_purchase(world: World, order: Document, ledger_row: Document) -> D
         "taxCode": order.get("taxCode"),
         "taxTotal": tax,
         "freightCost": freight,
-        "freightTaxTotal": order["freightTaxTotal"] if freight else ZERO,
+        "freightTaxTotal": freight_tax,
         "taxFreightFlag": bool(order.get("taxFreightFlag")),
         "purchaseOrderTaxableFlag": bool(order.get("taxPoFlag")),
         "trackingNumber": order.get("trackingNumber"),
-        "total": sum((entry["amount"] for entry in entries), ZERO) + freight,
+        "total": sum((entry["amount"] for entry in entries), freight + freight_tax),
         "_info": order["_info"],
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from psaltery.adapters.connectwise.sandbox import references
+from psaltery.adapters.connectwise.sandbox import ledger, references
 from psaltery.adapters.connectwise.sandbox.drafts import Key, NewLine
 from psaltery.adapters.connectwise.sandbox.lines import attach
 from psaltery.adapters.connectwise.sandbox.pricing import cents
@@ -41,6 +41,8 @@ def add_line(world: World, invoice: Document, line: NewLine, member: str) -> Doc
         collection, row = "expenses", _expense(world, invoice, line, sign)
     record = world.add(collection, row, member)
     attach(world, invoice["id"], collection, record["id"])
+    if collection == "expenses":
+        ledger.post_expense(world, record)
     return record
 
 
@@ -68,6 +70,9 @@ def _product(world: World, invoice: Document, line: NewLine, sign: int) -> Docum
         "unitOfMeasure": item.get("unitOfMeasure"),
         "vendor": item.get("vendor"),
         "integrationXRef": item.get("integrationXRef") or "",
+        "location": invoice["location"],
+        "businessUnit": invoice["department"],
+        "taxCode": _tax_code(world, line),
     } | _common(world, invoice, line)
 
 
@@ -96,6 +101,9 @@ def _time(world: World, invoice: Document, line: NewLine, sign: int) -> Document
         "agreementAmount": Decimal("0.00"),
         "notes": line.description,
         "invoiceReady": 1,
+        "location": invoice["location"],
+        "department": invoice["department"],
+        "taxCode": _tax_code(world, line),
         "invoiceFlag": True,
         "status": "Billed",
     } | _common(world, invoice, line)
@@ -119,24 +127,27 @@ def _expense(world: World, invoice: Document, line: NewLine, sign: int) -> Docum
         "date": wire_day(line.date or invoice["date"]),
         "notes": line.description,
         "taxes": [],
+        "currency": invoice["currency"],
         "status": "Billed",
     } | _common(world, invoice, line)
 
 
 def _common(world: World, invoice: Document, line: NewLine) -> Document:
-    code = line.tax_code
     return {
         "company": invoice["company"],
         "invoice": references.invoice(invoice),
         "locationId": invoice["locationId"],
-        "location": invoice["location"],
         "businessUnitId": invoice["departmentId"],
         "ticket": references.to(world, "TicketReference", line.ticket),
         "agreement": references.to(world, "AgreementReference", line.agreement),
-        "taxCode": None if code is None else references.tax_code(need(world, "taxCodes", code)),
-        "currency": invoice["currency"],
         "customFields": [],
     }
+
+
+def _tax_code(world: World, line: NewLine) -> Document | None:
+    if line.tax_code is None:
+        return None
+    return references.tax_code(need(world, "taxCodes", line.tax_code))
 
 
 def _first(world: World, collection: str, key: Key | None) -> Document:

@@ -27,7 +27,7 @@ Lookup = Callable[[str], Field | None]
 
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
+      (?P<text>"(?:\\"|[^"])*"|'(?:\\'|[^'])*')
     | (?P<date>\[[^\]]*\])
     | (?P<number>-?\d+(?:\.\d+)?)
     | (?P<operator>!=|<=|>=|=|<|>)
@@ -163,7 +163,8 @@ class _Parser:
 
     def _literal(self, token: _Token) -> Any:
         if token.kind == "text":
-            return re.sub(r"\\(.)", r"\1", token.text[1:-1])
+            # A literal bracket is written [[] because SQL's LIKE gives [ a meaning.
+            return re.sub(r"\\([\"'])", r"\1", token.text[1:-1]).replace("[[]", "[")
         if token.kind == "number":
             return Decimal(token.text)
         if token.kind == "date":

@@ -15,7 +15,7 @@ from psaltery.adapters.connectwise.sandbox.errors import ApiError, not_found
 from psaltery.adapters.connectwise.sandbox.lines import PARTS, detach, records
 from psaltery.adapters.connectwise.sandbox.resources import MODULES
 from psaltery.adapters.connectwise.sandbox.world import Behaviour, World
-from psaltery.adapters.sandboxing import Document, decode, json_response
+from psaltery.adapters.sandboxing import Document, decode, encode, json_response
 
 Action = Callable[[World, Document], Any]
 
@@ -90,7 +90,7 @@ def _receive(world: World, body: Document) -> Document:
         world,
         body["id"],
         body.get("packing_slip", ""),
-        line_numbers=body.get("lines"),
+        quantities={int(number): came for number, came in body.get("lines", {}).items()},
         vendor_invoice=body.get("vendor_invoice", ""),
     )
 
@@ -114,8 +114,9 @@ def _behaviour(world: World, body: Document) -> Document:
     known = {field.name for field in fields(Behaviour)}
     if unknown := set(body) - known:
         raise ApiError(400, "InvalidObject", f"Unknown: {sorted(unknown)}; known: {sorted(known)}.")
-    for name, value in body.items():
-        setattr(world.behaviour, name, value)
+    wanted = msgspec.json.decode(encode(asdict(world.behaviour) | body), type=Behaviour)
+    for name in known:
+        setattr(world.behaviour, name, getattr(wanted, name))
     return asdict(world.behaviour)
 
 

@@ -122,16 +122,6 @@ def shown_invoice(world: World, invoice: Document) -> Document:
     return invoice | {name: -(invoice[name] or ZERO) for name in MONEY_OF_MEMO}
 
 
-def list_payments(call: Call) -> Response:
-    """`GET /finance/invoices/{id}/payments`."""
-    return json_response(payments.listed(call.world, call.parent))
-
-
-def get_payment(call: Call) -> Response:
-    """`GET /finance/invoices/{id}/payments/{id}`."""
-    return json_response(payments.one(call.world, call.parent, call.record))
-
-
 def post_payment(call: Call) -> Response:
     """`POST /finance/invoices/{id}/payments`."""
     return json_response(payments.create(call.world, call.parent, call.fields, call.member), 201)
@@ -220,9 +210,7 @@ _ACCOUNTING = resources.ACCOUNTING
 ENDPOINTS = (
     Endpoint("GET", "/system/info", "", "inquire", system_info),
     Endpoint("GET", "/finance/info/invoice/{record}", resources.INVOICING, "inquire", invoice_info),
-    _payment("GET", "", "inquire", list_payments),
     _payment("POST", "", "add", post_payment),
-    _payment("GET", "/{record}", "inquire", get_payment),
     _payment("PUT", "/{record}", "edit", put_payment),
     _payment("PATCH", "/{record}", "edit", patch_payment),
     _payment("DELETE", "/{record}", "delete", delete_payment),

@@ -13,6 +13,7 @@ from typing import Any
 from psaltery.adapters.connectwise.sandbox import ledger, references
 from psaltery.adapters.connectwise.sandbox.accounts import resolve
 from psaltery.adapters.connectwise.sandbox.errors import refused
+from psaltery.adapters.connectwise.sandbox.ledger import key
 from psaltery.adapters.connectwise.sandbox.pricing import ZERO, levels
 from psaltery.adapters.connectwise.sandbox.world import World, by_id
 from psaltery.adapters.sandboxing import Document
@@ -269,10 +270,19 @@ def purchase_name(order: Document, slip: str) -> str:
     return f"PO #{order['poNumber']}, Packing Slip: {slip}"
 
 
-def freight_of(order: Document, slip: str) -> Decimal:
-    """An order's freight, on the packing slip that carries it (the first when none is named)."""
-    carries = order.get("freightPackingSlip") in (None, "", slip)
-    return Decimal(order["freightCost"]) if carries else ZERO
+def freight_of(world: World, order: Document, slip: str) -> tuple[Decimal, Decimal]:
+    """An order's freight and its tax, on the one packing slip that carries it.
+
+    That is the slip which the order names, else the first one received.
+    """
+    mine = key("purchase", order["id"], "")
+    slips = [row["record"]["slip"] for row in world.all("ledgers") if row["id"].startswith(mine)]
+    carrier = order.get("freightPackingSlip")
+    if carrier not in slips:
+        carrier = next(iter(slips), None)
+    if slip != carrier:
+        return ZERO, ZERO
+    return Decimal(order["freightCost"]), Decimal(order["freightTaxTotal"])
 
 
 def payable(world: World, location: int | None) -> str:
@@ -286,7 +296,7 @@ def _purchase(world: World, row: Document) -> Document:
     slip, entries = row["record"]["slip"], row["entries"]
     vendor = world.find("companies", order["vendorCompany"]["id"]) or {}
     terms = world.find("billingTerms", (order.get("terms") or {}).get("id")) or {}
-    freight = freight_of(order, slip)
+    freight, freight_tax = freight_of(world, order, slip)
     return {
         "id": purchase_name(order, slip),
         "documentNumber": order["poNumber"],
@@ -309,7 +319,7 @@ def _purchase(world: World, row: Document) -> Document:
         "taxCode": order.get("taxCode"),
         "purchaseHeaderTaxableFlag": bool(order.get("taxPoFlag")),
         "purchaseHeaderFreightTaxableFlag": bool(order.get("taxFreightFlag")),
-        "total": sum((entry["amount"] for entry in entries), ZERO) + freight,
+        "total": sum((entry["amount"] for entry in entries), freight + freight_tax),
         "purchaseDetail": [_purchase_detail(world, e) for e in entries if e["type"] == "RP"],
         "purchaseDetailTax": [_purchase_detail(world, e) for e in entries if e["type"] == "PT"],
     }
@@ -334,7 +344,7 @@ def _purchase_detail(world: World, entry: Document) -> Document:
         "itemCost": line["unitCost"],
         "itemPrice": item.get("price") or ZERO,
         "subCategory": item.get("subcategory"),
-        "quantity": -line["quantity"],
+        "quantity": -Decimal(line["receivedQuantity"]),
         "total": -entry["amount"],
         "unitOfMeasure": line.get("unitOfMeasure"),
     }

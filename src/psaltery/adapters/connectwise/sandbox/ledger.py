@@ -16,6 +16,7 @@ from psaltery.adapters.connectwise.sandbox.pricing import TaxShare, totals
 from psaltery.adapters.connectwise.sandbox.world import World, by_id
 from psaltery.adapters.sandboxing import Document
 
+APPROVED = ("ApprovedByTierTwo", "ReadyToBill", "Billed", "BilledAgreement", "WrittenOff")
 SOURCES = {"R": "timeEntries", "RP": "products", "RE": "expenses", "RA": "invoices"}
 
 
@@ -75,6 +76,24 @@ def _invoice_entries(world: World, invoice: Document) -> Iterator[Document]:
         yield entry("AR", share.tax, receivable, {"description": "Sales Tax"})
         candidates: list[Candidate] = [("Tax Code", share.tax_code), ("Tax Code", None)]
         yield _tax(share, resolve(mappings, "ST", candidates))
+
+
+def post_expense(world: World, row: Document) -> None:
+    """Book an approved expense as owed to the member; one that is not approved has no entries."""
+    ledger_key = key("expense", row["id"])
+    known = find(world, ledger_key)
+    if known is not None and known["posted"]:
+        return
+    if row["status"] not in APPROVED:
+        drop(world, ledger_key)
+        return
+    candidates: list[Candidate] = [
+        ("Expense Type", (row.get("type") or {}).get("id")),
+        ("Expense Type", None),
+    ]
+    account = resolve(world.all("glAccounts"), "EE", candidates)
+    extra = {"description": row.get("notes") or "", "source": "expenses", "sourceId": row["id"]}
+    post(world, ledger_key, "expense", row["id"], [entry("EE", row["amount"], account, extra)])
 
 
 def _revenue(line: Line, account: Account) -> Document:

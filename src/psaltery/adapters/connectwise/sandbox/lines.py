@@ -50,8 +50,9 @@ def _keep(world: World, kept: Document) -> None:
 
 
 def records(world: World, invoice_id: int, name: str) -> list[Document]:
-    """The records of one collection that hang on an invoice."""
-    found = (world.find(name, record_id) for record_id in parts(world, invoice_id)[name])
+    """The records of one kind that hang on an invoice; `applied`: what was used of a memo."""
+    collection = "payments" if name == "applied" else name
+    found = (world.find(collection, record_id) for record_id in parts(world, invoice_id)[name])
     return [record for record in found if record is not None]
 
 

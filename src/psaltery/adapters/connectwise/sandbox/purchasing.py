@@ -13,6 +13,14 @@ from psaltery.adapters.connectwise.sandbox.pricing import ZERO, cents, levels
 from psaltery.adapters.connectwise.sandbox.world import OPERATOR, World, wire_time
 from psaltery.adapters.sandboxing import Document
 
+_LINE: Document = {
+    "receivedStatus": "Waiting",
+    "receivedQuantity": 0,
+    "closedFlag": False,
+    "batchedFlag": False,
+    "canceledFlag": False,
+    "packingSlip": "",
+}
 RECEIVED = ("FullyReceived", "PartiallyReceiveCancelRest", "PartiallyReceiveCloneRest")
 
 
@@ -41,33 +49,48 @@ def prepare_line(world: World, row: Document, before: Document | None, member: s
     """A line with its cost and tax; a line in a batch cannot change."""
     if before is not None and before.get("batchedFlag"):
         raise refused("PurchaseOrderLineItem", "InvalidObject", "The line is posted.")
-    defaults = {
-        "receivedStatus": "Waiting",
-        "receivedQuantity": 0,
-        "closedFlag": False,
-        "batchedFlag": False,
-        "canceledFlag": False,
-        "packingSlip": "",
-        "unitCost": ZERO,
-    }
-    whole: Document = defaults | {key: value for key, value in row.items() if value is not None}
+    given = {key: value for key, value in row.items() if value is not None}
+    whole: Document = _LINE | given
     order = world.get("purchaseOrders", whole["purchaseOrderId"])
-    received = whole["receivedStatus"] in RECEIVED
-    if received and not whole.get("dateReceived"):
-        whole["dateReceived"] = wire_time(world.now())
     cost = cents(whole["quantity"] * whole["unitCost"])
-    return whole | {
+    whole |= {
         "purchaseOrderNumber": order["poNumber"],
         "extCost": cost,
         "tax": cents(cost * _rate(world, order)) if order.get("taxPoFlag") else ZERO,
-        "closedFlag": received or bool(whole["closedFlag"]),
+    }
+    return _received(world, whole) if whole["receivedStatus"] in RECEIVED else whole
+
+
+def _received(world: World, line: Document) -> Document:
+    quantity = line["receivedQuantity"] or line["quantity"]
+    if line["receivedStatus"] == "FullyReceived":
+        quantity = line["quantity"]
+    arrived = line.get("dateReceived") or wire_time(world.now())
+    return line | {
+        "receivedQuantity": int(quantity),
+        "dateReceived": arrived,
+        "closedFlag": True,
     }
 
 
 def settle_line(world: World, row: Document, member: str) -> Document:
-    """The order's sums and ledgers after one of its lines changed."""
+    """The order's sums and ledgers after a line changed; what is left of a part receipt waits."""
+    rest = row["quantity"] - row["receivedQuantity"]
+    if row["receivedStatus"] == "PartiallyReceiveCloneRest" and rest > 0:
+        _clone_rest(world, row, rest, member)
     recalculate(world, row["purchaseOrderId"], member)
     return world.get("purchaseOrderLines", row["id"])
+
+
+def _clone_rest(world: World, row: Document, rest: Decimal, member: str) -> None:
+    """What has not come yet waits on a line of its own."""
+    numbers = [line["lineNumber"] for line in lines_of(world, row["purchaseOrderId"])]
+    waiting = _LINE | {"receivedQuantity": 0, "dateReceived": None}
+    fresh = row | waiting | {"quantity": rest, "lineNumber": max(numbers) + 1}
+    fresh["id"] = world.next_id("purchaseOrderLines")
+    world.save("purchaseOrderLines", prepare_line(world, fresh, None, member), member)
+    mine = row | {"quantity": Decimal(row["receivedQuantity"])}
+    world.save("purchaseOrderLines", prepare_line(world, mine, None, member), member)
 
 
 def lines_of(world: World, order_id: int) -> list[Document]:
@@ -94,21 +117,27 @@ def receive(
     order_id: int,
     packing_slip: str,
     *,
-    line_numbers: list[int] | None = None,
+    quantities: dict[int, int] | None = None,
     vendor_invoice: str = "",
     member: str = OPERATOR,
 ) -> Document:
-    """Receive an order's waiting lines (or those named) in full under one packing slip."""
+    """Receive an order's waiting lines under one packing slip.
+
+    `quantities` names line numbers and what came of them; without it everything came.
+    """
     with world.store.transaction():
         for row in lines_of(world, order_id):
-            if row["closedFlag"] or (line_numbers and row["lineNumber"] not in line_numbers):
+            if row["closedFlag"] or (quantities and row["lineNumber"] not in quantities):
                 continue
+            came = (quantities or {}).get(row["lineNumber"], int(row["quantity"]))
+            whole = came >= row["quantity"]
             arrived = row | {
-                "receivedStatus": "FullyReceived",
-                "receivedQuantity": int(row["quantity"]),
+                "receivedStatus": "FullyReceived" if whole else "PartiallyReceiveCloneRest",
+                "receivedQuantity": came,
                 "packingSlip": packing_slip,
             }
-            world.save("purchaseOrderLines", prepare_line(world, arrived, row, member), member)
+            ready = prepare_line(world, arrived, row, member)
+            settle_line(world, world.save("purchaseOrderLines", ready, member), member)
         if vendor_invoice:
             order = world.get("purchaseOrders", order_id, "PurchaseOrder")
             dated = {
@@ -145,10 +174,18 @@ def _entries(world: World, order: Document, rows: list[Document]) -> Iterator[Do
             ("Product Category", None),
             ("Location", None),
         ]
-        account = resolve(mappings, "P", candidates)
-        yield _entry("RP", row["extCost"], account, row)
-        if row["tax"]:
-            yield _entry("PT", row["tax"], resolve(mappings, "PT", [("Location", None)]), row)
+        cost, tax = received_value(row)
+        yield _entry("RP", cost, resolve(mappings, "P", candidates), row)
+        if tax:
+            yield _entry("PT", tax, resolve(mappings, "PT", [("Location", None)]), row)
+
+
+def received_value(row: Document) -> tuple[Decimal, Decimal]:
+    """Cost and tax of what was received of a line."""
+    ordered, received = Decimal(row["quantity"]), Decimal(row["receivedQuantity"])
+    if received == ordered or not ordered:
+        return row["extCost"], row["tax"]
+    return cents(received * row["unitCost"]), cents(row["tax"] * received / ordered)
 
 
 def _entry(gl_type: str, amount: Decimal, account: Account, row: Document) -> dict[str, Any]:

@@ -63,6 +63,12 @@ def invoice(row: Document) -> Reference:
     }
 
 
+def agreement(row: Document) -> Reference:
+    """An agreement with the name of its type."""
+    kind = (row.get("type") or {}).get("name")
+    return {"id": row["id"], "name": row["name"], "type": kind, "chargeFirmFlag": False}
+
+
 def purchase_order(row: Document) -> Reference:
     """A purchase order goes by its number."""
     return {"id": row["id"], "name": row["poNumber"]}
@@ -70,7 +76,7 @@ def purchase_order(row: Document) -> Reference:
 
 # The collection that each type of reference points into, and how it shows the record.
 KINDS: dict[str, tuple[str, Builder]] = {
-    "AgreementReference": ("agreements", named),
+    "AgreementReference": ("agreements", agreement),
     "AgreementTypeReference": ("agreementTypes", named),
     "BillingCycleReference": ("billingCycles", named),
     "BillingStatusReference": ("billingStatuses", billing_status),

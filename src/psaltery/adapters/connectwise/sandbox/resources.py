@@ -8,24 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from psaltery.adapters.connectwise.sandbox import accounting, ledger, pricing
+from psaltery.adapters.connectwise.sandbox import accounting, ledger, payments, pricing
 from psaltery.adapters.connectwise.sandbox.accounts import MAPPED_TYPES
 from psaltery.adapters.connectwise.sandbox.world import World
 from psaltery.adapters.sandboxing import Document
 
-ACCOUNTING = "Finance/Accounting Interface"
-INVOICING = "Finance/Invoicing"
-AGREEMENTS = "Finance/Agreements"
-COMPANIES = "Companies/Company Maintenance"
-CONTACTS = "Companies/Contacts"
-CATALOG = "Procurement/Product Catalog"
-PRODUCTS = "Procurement/Products"
-ORDERS = "Procurement/Purchase Orders"
-TICKETS = "Service Desk/Service Tickets"
-TIME = "Time & Expense/Time Entry"
-EXPENSES = "Time & Expense/Expense Entry"
-MEMBERS = "System/Member Maintenance"
-TABLES = "System/Table Setup"
+ACCOUNTING = "Finance > Accounting Interface"
+INVOICING = "Finance > Invoicing"
+AGREEMENTS = "Finance > Agreements"
+COMPANIES = "Companies > Company Maintenance"
+CONTACTS = "Companies > Contacts"
+CATALOG = "Procurement > Product Catalog"
+PRODUCTS = "Procurement > Products"
+ORDERS = "Procurement > Purchase Orders"
+TICKETS = "Service Desk > Service Tickets"
+TIME = "Time & Expense > Time Entry"
+EXPENSES = "Time & Expense > Expense Entry"
+MEMBERS = "System > Member Maintenance"
+TABLES = "System > Table Setup"
 MODULES = (
     ACCOUNTING, INVOICING, AGREEMENTS, COMPANIES, CONTACTS, CATALOG,
     PRODUCTS, ORDERS, TICKETS, TIME, EXPENSES, MEMBERS, TABLES,
@@ -114,6 +114,10 @@ RESOURCES = (
     _table("/expense/entries", "expenses", "ExpenseEntry", "ExpenseEntry", EXPENSES),
     _table("/expense/types", "expenseTypes", "ExpenseType", "ExpenseType"),
     _table("/finance/invoices", "invoices", "Invoice", "Invoice", INVOICING),
+    Resource(
+        "/finance/invoices/{parent}/payments", "payments", "InvoicePayment", "InvoicePayment",
+        INVOICING, READ_ONLY, rows=payments.listed,
+    ),
     Resource(
         "/finance/invoices/{parent}/glEntries", "glEntries", "GLEntry", "GLEntry", INVOICING,
         READ_ONLY, rows=_gl_entries,

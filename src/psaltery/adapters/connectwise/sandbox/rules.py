@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from psaltery.adapters.connectwise.sandbox import invoices, purchasing
+from psaltery.adapters.connectwise.sandbox import invoices, ledger, purchasing
 from psaltery.adapters.connectwise.sandbox.errors import refused
 from psaltery.adapters.connectwise.sandbox.lines import attach, detach, parts
 from psaltery.adapters.connectwise.sandbox.pricing import ZERO, cents
@@ -122,6 +122,8 @@ def _check_open(world: World, row: Document) -> None:
 
 def _hang_on(collection: str) -> Callable[[World, Document, str], Document]:
     def settle(world: World, row: Document, member: str) -> Document:
+        if collection == "expenses":
+            ledger.post_expense(world, row)
         if row.get("invoice"):
             attach(world, row["invoice"]["id"], collection, row["id"])
             invoices.recalculate(world, row["invoice"]["id"], member)

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
-from psaltery.adapters.connectwise.sandbox import control, seed, tables
+from psaltery.adapters.connectwise.sandbox import control, loading, seed, tables
 from psaltery.adapters.connectwise.sandbox.access import Access, ApiKey
 from psaltery.adapters.connectwise.sandbox.app import Site, error_response
+from psaltery.adapters.connectwise.sandbox.callbacks import KEY_PATH, Callbacks
 from psaltery.adapters.connectwise.sandbox.errors import ApiError
 from psaltery.adapters.connectwise.sandbox.world import Behaviour, World
-from psaltery.adapters.sandboxing import Clock, Controlled, RunningServer, Store, serve
+from psaltery.adapters.sandboxing import (
+    Clock,
+    Controlled,
+    RunningServer,
+    Store,
+    json_response,
+    serve,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -44,9 +52,14 @@ class Sandbox:
         self.company_id, self.keys, self.codebase = company_id, tuple(keys), codebase
         behaviour = Behaviour(requests_per_minute=1000 if limits else 0)
         self.world = World(Store(state_path), behaviour, Clock())
+        self.callbacks = Callbacks(self.world, company_id)
         self._site = Site(self.world, Access(company_id, keys, client_ids), company_id, codebase)
         self.control = Controlled(
-            self._answer, self.world.store, self.world.clock, tenant_header="clientId"
+            self._answer,
+            self.world.store,
+            self.world.clock,
+            tenant_header="clientId",
+            on_load=lambda: loading.complete(self.world),
         )
         if not self.world.all("locations"):
             self._fill(seed, companies, invoices)
@@ -61,6 +74,10 @@ class Sandbox:
         return self.control(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
+        if request.path == KEY_PATH:
+            return json_response({"signing_key": self.callbacks.signing_key})
+        if request.path == "/_control/deliveries":
+            return json_response(list(self.callbacks.deliveries))
         if not request.path.startswith("/_control/"):
             return self._site.answer(request)
         try:
@@ -70,8 +87,11 @@ class Sandbox:
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
         """Serve from a thread; the caller stops the server."""
-        return serve(self, host, port)
+        server = serve(self, host, port)
+        self.callbacks.base_url = server.url
+        return server
 
     def close(self) -> None:
-        """Close the state's file."""
+        """Send the callbacks that wait, and close the state's file."""
+        self.callbacks.stop()
         self.world.store.close()

@@ -187,7 +187,6 @@ def _currency(number: int, code: str, name: str) -> Document:
         "displaySymbolFlag": True,
         "negativeParenthesesFlag": False,
         "rightAlign": False,
-        "defaultFlag": code == "AUD",
     }
 
 

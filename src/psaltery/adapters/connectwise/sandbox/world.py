@@ -40,6 +40,7 @@ class Behaviour:
     like_wildcards: str = "%*"
     positive_credit_memos: bool = False
     requests_per_minute: int = 1000
+    callback_retry_seconds: list[float] = field(default_factory=lambda: [2.0, 4.0])
 
     @property
     def dialect(self) -> Dialect:
