@@ -97,6 +97,7 @@ class XeroBooks:
         for number in {number for number in numbers if "," in number}:
             one = client.invoice(self._api, number)
             found += one.records if one else []
+        # A look-up by number may also find a document by its id; and Xero ignores case.
         wanted = {number.casefold() for number in numbers}
         return tuple(
             invoice_outcome(raw)
@@ -140,13 +141,15 @@ class XeroBooks:
             *_any_of("Name", names, many, self._searched),
             *_any_of("ContactNumber", contact_numbers, many, numbered),
         ]
+        # One contact may be found by its name and by its number.
         unique = {contact.contact_id: contact for contact in raw}
         return tuple(map(translate.customer, unique.values()))
 
     def _searched(self, name: str) -> list[Any]:
         """Contacts of exactly this name, by search: how `where` escapes a quote is undocumented."""
+        # Searched by the longest part without a quote, then compared as a whole.
         longest = max(name.replace("\\", '"').split('"'), key=len).strip()
-        found = client.contacts_searched(self._api, longest).records
+        found = client.contacts_searched(self._api, longest).records if longest else []
         return [contact for contact in found if contact.name.casefold() == name.casefold()]
 
     def get_contact(self, external_id: str) -> Customer | None:

@@ -17,6 +17,7 @@ from psaltery.kit.clock import now
 from psaltery.records.drafts import Problem
 
 T = TypeVar("T", bound=wire.Envelope)
+Any_ = TypeVar("Any_")
 
 ROOT = "/api.xro/2.0"
 PAGE_MOST = 1000
@@ -49,6 +50,7 @@ class Api:
         answer = self._caller.call(
             "GET", ROOT + path, params=params, headers=headers, operation=operation
         )
+        # `classify` lets a 404 through for reads: an unknown id is an answer, not a failure.
         if answer.status == 404:
             return None
         found = decoded(answer, type_)
@@ -75,6 +77,7 @@ class Api:
         self, method: str, path: str, operation: str, body: str, key: str, params: Params
     ) -> Answer:
         """Send a batch; the answer is success, or a 400 with a verdict for each element."""
+        # Without `summarizeErrors` one bad element hides what became of the others.
         return self._caller.call(
             method,
             ROOT + path,
@@ -87,7 +90,7 @@ class Api:
         )
 
 
-def decoded(answer: Answer, type_: type[T]) -> T:
+def decoded(answer: Answer, type_: type[Any_]) -> Any_:
     """The body as structs. Raises TryLater for a cut body, Rejected for a shape nobody knows."""
     try:
         return wire.decode(answer.body, type_)
@@ -100,23 +103,24 @@ def decoded(answer: Answer, type_: type[T]) -> T:
         raise unreadable(answer) from wrong
 
 
+# https://developer.xero.com/documentation/api/accounting/contacts#get-contacts
+# Without archived ones a poll would never learn that a contact was archived.
 def contacts(api: Api, part: Slice) -> wire.Contacts:
-    """https://developer.xero.com/documentation/api/accounting/contacts#get-contacts
-
-    Archived ones too: without them a poll would never learn that a contact was archived.
-    """
+    """A page of all contacts."""
     params = {"includeArchived": "true", "order": "ContactID"}
     return api.page("/Contacts", wire.Contacts, "contacts.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/invoices#get-invoices
 def invoices(api: Api, part: Slice) -> wire.Invoices:
-    """https://developer.xero.com/documentation/api/accounting/invoices#get-invoices"""
+    """A page of receivable invoices with their lines."""
     params: Params = {"where": 'Type=="ACCREC"', "order": "InvoiceID", "unitdp": UNIT_DECIMALS}
     return api.page("/Invoices", wire.Invoices, "invoices.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/creditnotes#get-creditnotes
 def credit_notes(api: Api, part: Slice) -> wire.CreditNotes:
-    """https://developer.xero.com/documentation/api/accounting/creditnotes#get-creditnotes"""
+    """A page of receivable credit notes with their allocations and refunds."""
     params: Params = {
         "where": 'Type=="ACCRECCREDIT"',
         "order": "CreditNoteID",
@@ -125,91 +129,95 @@ def credit_notes(api: Api, part: Slice) -> wire.CreditNotes:
     return api.page("/CreditNotes", wire.CreditNotes, "credit_notes.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/payments#get-payments
+# Refunds come with the credit they refund; a filter for both leaves the optimised path.
 def payments(api: Api, part: Slice) -> wire.Payments:
-    """https://developer.xero.com/documentation/api/accounting/payments#get-payments
-
-    Refunds come with the credit they refund; a filter for both would leave the optimised path.
-    """
+    """A page of payments on receivable invoices, deleted ones included."""
     params = {"where": 'PaymentType=="ACCRECPAYMENT"', "order": "PaymentID"}
     return api.page("/Payments", wire.Payments, "payments.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/overpayments#get-overpayments
+# There are few, and no filter on them is known to be optimised.
 def overpayments(api: Api, part: Slice) -> wire.Overpayments:
-    """https://developer.xero.com/documentation/api/accounting/overpayments#get-overpayments"""
+    """A page of overpayments of both sides, with their allocations and refunds."""
     params: Params = {"order": "OverpaymentID"}
     return api.page("/Overpayments", wire.Overpayments, "overpayments.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/prepayments#get-prepayments
 def prepayments(api: Api, part: Slice) -> wire.Prepayments:
-    """https://developer.xero.com/documentation/api/accounting/prepayments#get-prepayments"""
+    """A page of prepayments of both sides, with their allocations and refunds."""
     params: Params = {"order": "PrepaymentID"}
     return api.page("/Prepayments", wire.Prepayments, "prepayments.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/organisation#get-organisation
 def organisation(api: Api) -> wire.Organisation:
-    """https://developer.xero.com/documentation/api/accounting/organisation#get-organisation"""
+    """The organisation itself. Raises TryLater for an empty answer."""
     found = api.listed("/Organisation", wire.Organisations, "organisation.get", {}).records
     if not found:
         raise TryLater("Xero answered without an organisation.")
     return found[0]
 
 
+# https://developer.xero.com/documentation/api/accounting/accounts#get-accounts
 def accounts(api: Api) -> list[wire.Account]:
-    """https://developer.xero.com/documentation/api/accounting/accounts#get-accounts"""
+    """The chart of accounts, archived ones included."""
     return api.listed("/Accounts", wire.Accounts, "accounts.list", {}).records
 
 
+# https://developer.xero.com/documentation/api/accounting/taxrates#get-taxrates
 def tax_rates(api: Api) -> list[wire.TaxRate]:
-    """https://developer.xero.com/documentation/api/accounting/taxrates#get-taxrates"""
+    """All tax rates, whatever their status."""
     return api.listed("/TaxRates", wire.TaxRates, "tax_rates.list", {}).records
 
 
+# https://developer.xero.com/documentation/api/accounting/trackingcategories
 def tracking_categories(api: Api) -> list[wire.TrackingCategory]:
-    """https://developer.xero.com/documentation/api/accounting/trackingcategories"""
+    """All tracking categories with their options, archived ones included."""
     params = {"includeArchived": "true"}
     path = "/TrackingCategories"
     return api.listed(path, wire.TrackingCategories, "tracking.list", params).records
 
 
+# https://developer.xero.com/documentation/api/accounting/currencies#get-currencies
 def currencies(api: Api) -> list[wire.Currency]:
-    """https://developer.xero.com/documentation/api/accounting/currencies#get-currencies"""
+    """The currencies that the organisation has subscribed to."""
     return api.listed("/Currencies", wire.Currencies, "currencies.list", {}).records
 
 
+# https://developer.xero.com/documentation/api/accounting/brandingthemes
 def branding_themes(api: Api) -> list[wire.BrandingTheme]:
-    """https://developer.xero.com/documentation/api/accounting/brandingthemes"""
+    """All branding themes."""
     return api.listed("/BrandingThemes", wire.BrandingThemes, "branding_themes.list", {}).records
 
 
+# https://developer.xero.com/documentation/api/accounting/invoices#get-invoices
 def invoice(api: Api, identity: str) -> wire.Invoices | None:
-    """https://developer.xero.com/documentation/api/accounting/invoices#get-invoices
-
-    By id or number; None when unknown. A number may name several bills.
-    """
+    """By id or number; None when unknown. A number may name several bills."""
     params = {"unitdp": UNIT_DECIMALS}
     return api.read(f"/Invoices/{_path(identity)}", wire.Invoices, "invoices.get", params)
 
 
+# https://developer.xero.com/documentation/api/accounting/creditnotes#get-creditnotes
 def credit_note(api: Api, identity: str) -> wire.CreditNotes | None:
-    """https://developer.xero.com/documentation/api/accounting/creditnotes#get-creditnotes"""
+    """By id or number; None when unknown."""
     params = {"unitdp": UNIT_DECIMALS}
     path = f"/CreditNotes/{_path(identity)}"
     return api.read(path, wire.CreditNotes, "credit_notes.get", params)
 
 
+# https://developer.xero.com/documentation/api/accounting/contacts#get-contacts
 def contact(api: Api, identity: str) -> wire.Contacts | None:
-    """https://developer.xero.com/documentation/api/accounting/contacts#get-contacts
-
-    By id or ContactNumber, archived or not; None when unknown.
-    """
+    """By id or ContactNumber, archived or not; None when unknown."""
     return api.read(f"/Contacts/{_path(identity)}", wire.Contacts, "contacts.get", {})
 
 
+# https://developer.xero.com/documentation/api/accounting/invoices#optimised-use-of-the-where-filter
+# Repeated parameters are ignored silently and return everything, hence one joined value.
 def invoices_numbered(api: Api, type_: str, numbers: str) -> wire.Invoices:
-    """https://developer.xero.com/documentation/api/accounting/invoices#optimised-use-of-the-where-filter
-
-    `numbers` comma-joined: repeated parameters are ignored silently and return everything.
-    """
+    """Invoices of these comma-joined numbers, without lines, in any status."""
     params: Params = {
         "InvoiceNumbers": numbers,
         "where": f'Type=="{type_}"',
@@ -218,60 +226,60 @@ def invoices_numbered(api: Api, type_: str, numbers: str) -> wire.Invoices:
     return api.page("/Invoices", wire.Invoices, "invoices.find", Slice(), params)
 
 
+# https://developer.xero.com/documentation/api/accounting/creditnotes#get-creditnotes
+# Credit notes have no `summaryOnly`; `page` brings their lines along unasked.
 def credit_notes_where(api: Api, where: str) -> wire.CreditNotes:
-    """https://developer.xero.com/documentation/api/accounting/creditnotes#get-creditnotes"""
+    """Credit notes that a filter chooses."""
     params: Params = {"where": where, "unitdp": UNIT_DECIMALS}
     return api.page("/CreditNotes", wire.CreditNotes, "credit_notes.find", Slice(), params)
 
 
+# https://developer.xero.com/documentation/api/accounting/contacts#optimised-use-of-the-where-filter
+# Xero compares names without regard to case and accents, and so do its own uniqueness checks.
 def contacts_where(api: Api, where: str) -> wire.Contacts:
-    """https://developer.xero.com/documentation/api/accounting/contacts#optimised-use-of-the-where-filter"""
+    """Contacts that a filter chooses, archived ones included."""
     params = {"where": where, "includeArchived": "true"}
     return api.page("/Contacts", wire.Contacts, "contacts.find", Slice(), params)
 
 
+# https://developer.xero.com/documentation/api/accounting/contacts#optimised-use-of-the-where-filter
 def contacts_searched(api: Api, term: str) -> wire.Contacts:
-    """https://developer.xero.com/documentation/api/accounting/contacts#optimised-use-of-the-where-filter
-
-    Substring of name, number, e-mail; any case.
-    """
+    """Contacts whose name, number or e-mail contains `term`, in any case."""
     params = {"searchTerm": term, "includeArchived": "true"}
     return api.page("/Contacts", wire.Contacts, "contacts.find", Slice(), params)
 
 
+# https://developer.xero.com/documentation/api/accounting/requests-and-responses
+# A POST could overwrite the invoice that has the number, after a write whose answer was lost.
 def put(api: Api, collection: str, body: str, key: str) -> Answer:
-    """https://developer.xero.com/documentation/api/accounting/requests-and-responses
-
-    Creates only; an existing number is refused instead of overwritten.
-    """
+    """Create; a number that exists is refused instead of overwritten."""
     operation = f"{collection.lower()}.create"
     return api.write("PUT", f"/{collection}", operation, body, key, _decimals(collection))
 
 
+# https://developer.xero.com/documentation/api/accounting/requests-and-responses
 def post(api: Api, collection: str, body: str, key: str) -> Answer:
-    """https://developer.xero.com/documentation/api/accounting/requests-and-responses
-
-    Updates by the id inside each element; also voids, archives, restores.
-    """
+    """Update by the id inside each element; also void, archive, restore."""
     operation = f"{collection.lower()}.update"
     return api.write("POST", f"/{collection}", operation, body, key, _decimals(collection))
 
 
+# https://developer.xero.com/documentation/guides/oauth2/auth-flow/#5-check-the-tenants-youre-authorised-to-access
 def links(caller: Caller, auth_event_id: str = "") -> list[wire.Link]:
-    """https://developer.xero.com/documentation/guides/oauth2/auth-flow/#5-check-the-tenants-youre-authorised-to-access"""
+    """What the token is connected to; with an id, only what that consent added."""
     params = {"authEventId": auth_event_id} if auth_event_id else {}
     answer = caller.call("GET", "/connections", params=params, operation="connections.list")
-    return [] if answer.status == 404 else answer.decode(list[wire.Link])
+    return [] if answer.status == 404 else decoded(answer, list[wire.Link])
 
 
+# https://developer.xero.com/documentation/guides/oauth2/auth-flow/#removing-connections
+# Not marked as a write: to repeat it is harmless, so that it may be repeated.
 def remove_link(caller: Caller, connection_id: str) -> None:
-    """https://developer.xero.com/documentation/guides/oauth2/auth-flow/#removing-connections
-
-    One that is gone already (404) is as good as removed, and repeating is harmless.
-    """
+    """End a connection; one that is gone already (404) is as good as removed."""
     caller.call("DELETE", f"/connections/{_path(connection_id)}", operation="connections.delete")
 
 
+# Contacts have no prices, and an unknown parameter is not worth finding out about.
 def _decimals(collection: str) -> Params:
     return {} if collection == "Contacts" else {"unitdp": UNIT_DECIMALS}
 

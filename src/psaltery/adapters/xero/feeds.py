@@ -55,6 +55,7 @@ def pull(api: Api, feed: str, cursor: str | None) -> Page[Any]:
     at = _read(cursor)
     at, raw = _fetched(api, feed, at)
     _check_ids(feed, raw.records)
+    # Of the first page: what changes while the others are read belongs to the next run.
     started = at.started or _second(raw.answered_at)
     more = _more(raw, at)
     after = (
@@ -89,6 +90,7 @@ def _fetched(api: Api, feed: str, at: Cursor) -> tuple[Cursor, Any]:
             return at, fetch(api, Slice(page=at.page, size=at.size, since=at.since))
         except TryLater as failure:
             smaller = _smaller(at)
+            # Other reasons to wait have nothing to do with the size of a page.
             if failure.limit not in ("timeout", "size") or smaller is None:
                 raise
             at = smaller
@@ -103,6 +105,7 @@ def _smaller(at: Cursor) -> Cursor | None:
 
 
 def _more(raw: Any, at: Cursor) -> bool:
+    # Some lists leave `pagination` out: then a page that is not full is the last.
     if raw.pagination and raw.pagination.page_count:
         return bool(at.page < raw.pagination.page_count)
     return len(raw.records) >= at.size

@@ -63,10 +63,12 @@ def outcome(element: Element, collection: str, *, refused: bool = False) -> Outc
 
 def _is_refused(element: Element, external_id: str, has_problems: bool) -> bool:
     verdict = str(element.get("StatusAttributeString", "")).upper()
+    # Nothing was saved under no id, whatever else the element says.
     if not external_id or verdict == "ERROR":
         return True
     if element.get("HasErrors") is True or element.get("HasValidationErrors") is True:
         return True
+    # Without a word on the whole, errors anywhere inside are taken as a refusal.
     return has_problems and verdict not in ("OK", "WARNING", "WARN")
 
 
@@ -125,6 +127,7 @@ def _contact_outcome(raw: wire.Contact) -> Outcome:
     )
 
 
+# Failed elements come back with an id of zeros.
 def _real(external_id: str) -> str:
     return "" if external_id == _ZERO_ID else external_id
 

@@ -59,6 +59,7 @@ def _refused_access(answer: Answer) -> Failure | None:
             "The organisation is no longer connected to this app in Xero. Reconnect it.",
             code="tenant_removed",
         )
+    # An aged token: `Caller` renews it and asks again, and names the failure if that fails too.
     if answer.status == 401:
         return None
     if looks_like_html(answer):
@@ -78,12 +79,14 @@ def _offline(answer: Answer) -> Failure | None:
 
 
 def _reasons(answer: Answer) -> tuple[Problem, ...]:
+    # The elements of a read's refusal are empty; of a write's, `outcomes` has read them.
     told = _told(answer)
     if told.get("ErrorNumber") == _HIGH_VOLUME or told.get("Type") == "HighVolumeException":
         return (Problem(code="high_volume", message=_said(answer)),)
     if found := problems_in(told):
         return found
     said = problem(_said(answer))
+    # A write to what is not there: the sentence varies, the meaning does not.
     if answer.status == 404:
         return (Problem(code="document_not_found", message=said.message),)
     return (said,)

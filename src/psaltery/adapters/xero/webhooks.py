@@ -68,6 +68,7 @@ def read(body: bytes) -> Delivery:
 
 def _notice(event: wire.Event) -> Notice:
     category = event.event_category.upper()
+    # SUBSCRIPTION events of the App Store name an application where others name an organisation.
     is_books = event.tenant_type.upper() in ("", "ORGANISATION")
     return Notice(
         event_id=_event_id(event),

@@ -22,6 +22,7 @@ class Wire(msgspec.Struct, rename="pascal", gc=False):
     """The parent of all wire structs."""
 
 
+# The one object that Xero writes in camel case.
 class Pagination(msgspec.Struct, rename="camel", gc=False):
     page: int = 0
     page_size: int = 0
@@ -49,6 +50,7 @@ class Address(Wire):
     country: str = ""
 
 
+# Inside documents a contact is an id and a name, with empty lists around them.
 class ContactRef(Wire):
     contact_id: str = msgspec.field(name="ContactID", default="")
     name: str = ""
@@ -90,6 +92,8 @@ class Line(Wire):
     tracking: list[LineTracking] = []
 
 
+# Payments and credits stand in here too, but without account, status and what was deleted; the
+# feeds of their own have all of it.
 class Invoice(Wire):
     invoice_id: str = msgspec.field(name="InvoiceID", default="")
     type: str = ""
@@ -174,6 +178,7 @@ class CreditNote(Credit):
     number: str = msgspec.field(name="CreditNoteNumber", default="")
 
 
+# The specification has no number for overpayments; some answers do.
 class Overpayment(Credit):
     external_id: str = msgspec.field(name="OverpaymentID", default="")
     number: str = msgspec.field(name="InvoiceNumber", default="")
@@ -189,6 +194,7 @@ class AccountRef(Wire):
     code: str = ""
 
 
+# Here flags and amounts arrive as text: "false", "50.00".
 class BatchRef(Wire):
     batch_payment_id: str = msgspec.field(name="BatchPaymentID", default="")
     is_reconciled: bool = False
@@ -261,6 +267,7 @@ class BrandingTheme(Wire):
     name: str = ""
 
 
+# `Class` grows new plans without notice, `Timezone` new zones: both stay text.
 class Organisation(Wire):
     organisation_id: str = msgspec.field(name="OrganisationID", default="")
     name: str = ""
@@ -357,13 +364,16 @@ def decode(body: bytes, type_: type[T]) -> T:
 
     Raises msgspec.ValidationError for JSON of another shape, msgspec.DecodeError for no JSON.
     """
+    # Raw, a NUL would be no JSON at all, so that only its escape has to be looked for.
     if b"\\u0000" in body:
         return _mended(body, type_)
     try:
+        # The cache wants something hashable, which mypy can't see in `type[T]`.
         key: Any = type_
         decoder: msgspec.json.Decoder[T] = _decoder(key)
         return decoder.decode(body)
     except msgspec.DecodeError:
+        # Either another shape, or a lone half of a surrogate pair; a cut body fails again there.
         return _mended(body, type_)
 
 
@@ -402,4 +412,5 @@ def _cleaned(value: Any) -> Any:
 
 @cache
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    # Not strict: "true" is a flag and "3" a count in nested objects.
     return msgspec.json.Decoder(type_, strict=False)

@@ -189,3 +189,12 @@ def test_a_custom_connection_that_lists_nothing_is_asked_for_its_organisation(
     (tenant,) = consent.tenants()
     assert (tenant.external_id, tenant.name, tenant.connection_id) == ("o", "N", "")
     assert consent.tenants("this-consent") == ()
+
+
+def test_an_organisation_without_a_name_is_listed_by_its_id(
+    httpserver: HTTPServer, caller_of: Callable[[str], Caller]
+) -> None:
+    link = {"id": "l", "tenantId": "t", "tenantType": "ORGANISATION", "tenantName": None}
+    _answer(httpserver, "/connections", [link], 200)
+    (tenant,) = XeroConsent(caller_of(httpserver.url_for(""))).tenants()
+    assert (tenant.external_id, tenant.name) == ("t", "t")
