@@ -13,7 +13,7 @@ from itertools import combinations
 import msgspec
 
 from psaltery.adapters.connectwise import wire
-from psaltery.adapters.connectwise.reading import amount, day, identifier, name, text
+from psaltery.adapters.connectwise.reading import amount, day, identifier, name, plain, text
 from psaltery.adapters.connectwise.taxes import Level
 from psaltery.records.money import CENT, ZERO, cents
 from psaltery.records.psa import DocumentLine
@@ -126,7 +126,7 @@ def _plain(
         source=source,
         description=label,
         quantity=ONE,
-        unit_price=value,
+        unit_price=plain(value),
         amount=value,
         taxable=taxable and invoice.taxable_flag is not False,
         location=name(invoice.location),
@@ -159,12 +159,12 @@ def _product(
         key=f"product:{item.id}",
         source="product",
         description=text(item.customer_description) or text(item.description),
-        quantity=ONE if item.quantity is None else item.quantity,
-        unit_price=amount(item.price),
+        quantity=ONE if item.quantity is None else plain(item.quantity),
+        unit_price=plain(item.price),
         amount=value,
         taxable=item.taxable_flag is not False and invoice.taxable_flag is not False,
         tax_code=tax_name(item.tax_code or invoice.tax_code, facts),
-        discount=amount(item.discount),
+        discount=plain(item.discount),
         product=identifier(item.catalog_item),
         category=facts.categories.get(catalog_id or 0, ""),
         agreement=name(item.agreement),
@@ -182,8 +182,8 @@ def _time(invoice: wire.Invoice, parts: Parts, facts: Facts) -> Iterator[LineDra
             key=f"time:{entry.id}",
             source="time",
             description=_time_text(entry),
-            quantity=_hours(entry),
-            unit_price=amount(entry.hourly_rate),
+            quantity=plain(_hours(entry)),
+            unit_price=plain(entry.hourly_rate),
             amount=cents(_time_amount(entry)),
             taxable=invoice.taxable_flag is not False,
             tax_code=tax_name(entry.tax_code or invoice.tax_code, facts),
@@ -229,7 +229,7 @@ def _expenses(invoice: wire.Invoice, parts: Parts, facts: Facts) -> Iterator[Lin
             source="expense",
             description=text(entry.notes) or name(entry.type),
             quantity=ONE,
-            unit_price=amount(billed),
+            unit_price=plain(billed),
             amount=cents(amount(billed)),
             taxable=invoice.taxable_flag is not False,
             tax_code=tax_name(invoice.tax_code, facts),
@@ -257,7 +257,7 @@ def _fee(invoice: wire.Invoice, facts: Facts) -> Iterator[LineDraft]:
         source="agreement",
         description=told or name(invoice.agreement) or "Agreement",
         quantity=ONE,
-        unit_price=fee,
+        unit_price=plain(fee),
         amount=cents(fee),
         taxable=taxable,
         tax_code=tax_name(code, facts),

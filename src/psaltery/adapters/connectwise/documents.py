@@ -28,7 +28,7 @@ from psaltery.adapters.connectwise.reading import (
     updated_at,
 )
 from psaltery.adapters.connectwise.taxes import Taxed, applies, expected, spread
-from psaltery.records.money import ZERO
+from psaltery.records.money import ZERO, cents
 from psaltery.records.psa import Document, DocumentKind, DocumentLine
 
 ONE = Decimal(1)
@@ -101,12 +101,18 @@ def open_balance(invoice: wire.Invoice) -> Decimal:
 
 
 def _totals(invoice: wire.Invoice) -> tuple[Decimal, Decimal, Decimal]:
-    tax = amount(invoice.sales_tax)
-    if invoice.total is None:
-        return amount(invoice.subtotal), tax, amount(invoice.subtotal) + tax
-    if invoice.subtotal is None:
-        return invoice.total - tax, tax, invoice.total
-    return invoice.subtotal, tax, invoice.total
+    subtotal, tax, total = amount(invoice.subtotal), amount(invoice.sales_tax), invoice.total
+    if total is None:
+        total = subtotal + tax
+    elif invoice.subtotal is None:
+        subtotal = total - tax
+    return _to_cents(subtotal), _to_cents(tax), _to_cents(total)
+
+
+def _to_cents(value: Decimal) -> Decimal:
+    """With two decimals; with more only where the site really says so, which a person must see."""
+    rounded = cents(value)
+    return rounded if rounded == value else value
 
 
 def _issued_on(invoice: wire.Invoice) -> date:

@@ -20,6 +20,14 @@ def amount(value: Decimal | None) -> Decimal:
     return ZERO if value is None else value
 
 
+def plain(value: Decimal | None) -> Decimal:
+    """The number without zeros at its end, zero for null. Endpoints write the same number with more
+    or fewer of them, and a document's content must not change by that."""
+    number = amount(value)
+    whole = number.to_integral_value()
+    return whole if number == whole else number.normalize()
+
+
 def day(value: str | None) -> date | None:
     """The calendar day as ConnectWise writes it; None for null, nonsense and placeholders.
 
