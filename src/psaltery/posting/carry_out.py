@@ -4,50 +4,47 @@ No transaction is open while the books are called. What happens when the process
 is in leftovers.py: every booked attempt is looked up before anything is sent again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 import msgspec
 from django.db import transaction
+from django.db.models import Count
 
 from psaltery.adapters.contract import Books
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
 from psaltery.audit.actor import about
 from psaltery.connections.models import Organisation
-from psaltery.desk.models import Company, Document
+from psaltery.desk.models import Document
 from psaltery.kit.clock import now
-from psaltery.ledger.service import remember
 from psaltery.mapping.service import link_contact
 from psaltery.posting.attempts import (
     Booked,
     Write,
     book,
-    book_contacts,
     doubt,
-    keep_on_hold,
     refuse,
     settle,
-    settle_contact,
     tell,
     unbook,
 )
+from psaltery.posting.contacts import make_contacts
 from psaltery.posting.decide import (
     Adopt,
     Create,
     Decision,
     Hold,
     LinkContact,
-    NewContact,
     Nothing,
     Skip,
     Update,
     Void,
     decide,
 )
-from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.posting.models import Link, Posting
 from psaltery.posting.plan import Planned
 from psaltery.records.books import Status
-from psaltery.records.drafts import Action, BooksKind, ContactDraft, Draft, Outcome, Problem
+from psaltery.records.drafts import Action, BooksKind, Draft, Outcome, Problem
 from psaltery.records.money import cents
 from psaltery.review.reasons import Reason
 from psaltery.review.service import Held, hold, release
@@ -67,13 +64,32 @@ def carry_out(organisation: Organisation, planned: Sequence[Planned], books: Boo
     report = Report()
     decided = [(one, decide(one.situation)) for one in planned]
     _quiet(organisation, decided, report)
-    _make_contacts(organisation, decided, books, report)
+    report.again += make_contacts(organisation, decided, books)
     writes = [write for one, what in decided if (write := _write(one, what, books)) is not None]
+    for batch in _batches(writes, books.batch_size):
+        _send(organisation, batch, books, report)
+    return report
+
+
+def _batches(writes: Sequence[Write], size: int) -> Iterable[Sequence[Write]]:
+    """Batches of one kind and action; what got lost twice goes alone, it may be to blame."""
+    suspects = _lost_twice(writes)
     for _, group in groupby(sorted(writes, key=_order), key=_order):
         same = list(group)
-        for start in range(0, len(same), books.batch_size):
-            _send(organisation, same[start : start + books.batch_size], books, report)
-    return report
+        together = [write for write in same if write.planned.row.pk not in suspects]
+        for start in range(0, len(together), size):
+            yield together[start : start + size]
+        for write in same:
+            if write.planned.row.pk in suspects:
+                yield [write]
+
+
+def _lost_twice(writes: Sequence[Write]) -> set[int]:
+    lost = Attempt.objects.filter(
+        document__in=[write.planned.row for write in writes], state=Attempt.State.ABANDONED
+    )
+    counted = lost.values("document_id").annotate(times=Count("pk")).filter(times__gte=2)
+    return set(counted.values_list("document_id", flat=True))
 
 
 def _order(write: Write) -> tuple[str, str]:
@@ -178,114 +194,10 @@ def _adopt(organisation: Organisation, planned: Planned, decision: Adopt, report
 
 
 def _link_contact(organisation: Organisation, planned: Planned, decision: LinkContact) -> None:
-    company = _company(planned)
-    if company is not None:
-        link_contact(organisation, company, decision.contact_id, decision.name, how=decision.how)
-
-
-def _company(planned: Planned) -> Company | None:
-    return Company.objects.filter(
-        connection_id=planned.row.connection_id,
-        external_id=planned.row.company_external_id,
-    ).first()
-
-
-# Contacts: made before the documents that need them.
-
-
-def _make_contacts(
-    organisation: Organisation,
-    decided: Iterable[tuple[Planned, Decision]],
-    books: Books,
-    report: Report,
-) -> None:
-    needed: dict[int, tuple[Company, ContactDraft]] = {}
-    documents: dict[int, list[Planned]] = {}
-    for planned, decision in decided:
-        company = _company(planned) if isinstance(decision, NewContact) else None
-        if isinstance(decision, NewContact) and company is not None:
-            needed[company.pk] = (company, decision.draft)
-            documents.setdefault(company.pk, []).append(planned)
-    wanted = list(needed.values())
-    for start in range(0, len(wanted), books.batch_size):
-        _send_contacts(organisation, wanted[start : start + books.batch_size], books)
-    report.again += [one.row.pk for group in documents.values() for one in group]
-
-
-def _send_contacts(
-    organisation: Organisation, wanted: Sequence[tuple[Company, ContactDraft]], books: Books
-) -> None:
-    elements = [(c, books.prepare(Action.CREATE, draft), draft.name) for c, draft in wanted]
-    key, attempts = book_contacts(organisation, elements)
-    if not attempts:
-        return
-    by_company = {company.pk: element for company, element, _ in elements}
-    batch = [by_company[attempt.company_id or 0] for attempt in attempts]
-    try:
-        outcomes = books.send(batch, key)
-    except TryLater as failure:
-        _close_contacts(attempts, uncertain=failure.uncertain)
-        raise
-    except (NeedsReconnect, BadSettings):
-        _close_contacts(attempts, uncertain=False)
-        raise
-    except Rejected as failure:
-        outcomes = tuple(Outcome(accepted=False, problems=failure.problems) for _ in attempts)
-    for attempt, outcome in zip(attempts, outcomes, strict=True):
-        _contact_answered(organisation, attempt, outcome, books)
-
-
-def _close_contacts(attempts: Sequence[Attempt], *, uncertain: bool) -> None:
-    state = Attempt.State.UNCERTAIN if uncertain else Attempt.State.ABANDONED
-    Attempt.objects.filter(
-        pk__in=[attempt.pk for attempt in attempts], state=Attempt.State.BOOKED
-    ).update(state=state)
-
-
-def _contact_answered(
-    organisation: Organisation, attempt: Attempt, outcome: Outcome, books: Books
-) -> None:
-    if outcome.accepted:
-        with transaction.atomic():
-            settle_contact(attempt, outcome, how="created")
-        return
-    # A name or number in use: read who has it, so that the next decision can link or ask.
-    found = books.find_contacts(names=[attempt.number])
-    with transaction.atomic():
-        remember(organisation, found)
-        Attempt.objects.filter(pk=attempt.pk).update(
-            state=Attempt.State.REJECTED,
-            settled_at=now(),
-            problems=[{"code": p.code, "message": p.message} for p in outcome.problems],
+    if planned.company is not None:
+        link_contact(
+            organisation, planned.company, decision.contact_id, decision.name, how=decision.how
         )
-        if not found:
-            _hold_company(organisation, attempt, outcome.problems)
-
-
-def _hold_company(
-    organisation: Organisation, attempt: Attempt, problems: Sequence[Problem]
-) -> None:
-    company = attempt.company
-    if company is None:
-        return
-    reasons = [
-        Reason(
-            code=problem.code,
-            about=f"company:{company.external_id}",
-            subject=company.name,
-            sentence=f"{organisation.name} refused the contact {company.name}: {problem.message}",
-            details={"company_id": company.external_id},
-        )
-        for problem in problems
-    ]
-    waiting = Document.objects.filter(
-        connection=company.connection,
-        company_external_id=company.external_id,
-        posting__organisation=organisation,
-        posting__state=Posting.State.WAITING,
-    )
-    for document in waiting:
-        keep_on_hold(document, organisation, reasons)
 
 
 # Documents.
@@ -419,6 +331,3 @@ def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
         sentence=sentence,
         details=details,
     )
-
-
-Sender = Callable[[Organisation, Sequence[Planned], Books], Report]

@@ -40,6 +40,7 @@ class Planned(msgspec.Struct):
 
     posting: Posting
     row: desk.Document
+    company: desk.Company | None
     situation: Situation
 
 
@@ -105,7 +106,7 @@ def gather(
             fingerprint=row.fingerprint,
             gone=row.gone,
             book=book,
-            company=_company(company) if company else None,
+            company=company_record(company) if company else None,
             contact=people.by_id(linked.contact_external_id) if linked else None,
             contact_link_id=linked.contact_external_id if linked else "",
             candidates=people.like(company) if company and not linked else (),
@@ -113,7 +114,7 @@ def gather(
             existing=None if link else invoices.unlinked(row.number),
             source_url=source_url(row),
         )
-        planned.append(Planned(posting, row, situation))
+        planned.append(Planned(posting, row, company, situation))
     return planned
 
 
@@ -150,7 +151,8 @@ def _companies(rows: Iterable[desk.Document]) -> dict[tuple[int, str], desk.Comp
     return {(c.connection_id, c.external_id): c for c in desk.Company.objects.filter(found)}
 
 
-def _company(row: desk.Company) -> Company:
+def company_record(row: desk.Company) -> Company:
+    """The record that was stored in a row."""
     return Company(
         external_id=row.external_id, identifier=row.identifier, name=row.name,
         status=row.status, account_number=row.account_number, tax_number=row.tax_number,

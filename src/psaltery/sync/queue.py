@@ -79,3 +79,8 @@ def marks(organisation: int, after: float = 0) -> None:
     """Mark posted documents in the PSA."""
     lock = f"marks:{organisation}"
     defer("mark_posted", organisation, lock=lock, priority=Priority.SCHEDULE, after=after)
+
+
+def refresh(document: int) -> None:
+    """Read one document again, ahead of everything else."""
+    defer("refresh_document", document, lock=f"refresh:{document}", priority=Priority.INTERACTIVE)

@@ -13,7 +13,7 @@ from psaltery.audit.retention import keep_up
 from psaltery.connections.models import Feed
 from psaltery.connections.service import keep_alive
 from psaltery.kit.clock import now
-from psaltery.sync import payments, pull, push, queue, schedule
+from psaltery.sync import force, payments, pull, push, queue, schedule
 from psaltery.sync.failures import retry_at
 
 
@@ -65,6 +65,15 @@ def mark_posted(subject: int, priority: str) -> None:
             queue.marks(subject)
     except TryLater as failure:
         queue.marks(subject, after=_delay(failure))
+    except Failure:
+        return
+
+
+@app.task(name="refresh_document")
+def refresh_document(subject: int, priority: str) -> None:
+    """Read one document again and decide about it."""
+    try:
+        force.refresh(subject)
     except Failure:
         return
 

@@ -7,6 +7,7 @@ worker itself start one.
 import json
 import urllib.request
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,7 +23,7 @@ from psaltery.adapters.xero.sandbox import Client
 from psaltery.adapters.xero.sandbox import Sandbox as BooksSandbox
 from psaltery.connections import service
 from psaltery.connections.consent import begin_consent, complete_consent
-from psaltery.connections.models import Connection, Feed, Organisation
+from psaltery.connections.models import Budget, Connection, Feed, Organisation
 from psaltery.connections.organisations import choose
 from psaltery.desk.models import Document
 from psaltery.ledger.models import LedgerAccount, LedgerTaxRate
@@ -170,7 +171,7 @@ class Rig:
     def sync(self, *, quiet: bool = False) -> None:
         """Pull everything, post, mark, match: one cycle. `quiet` swallows the four failures."""
         for feed in Feed.objects.filter(organisation__chosen=True).order_by("pk"):
-            _attempt(quiet, lambda feed=feed: self.read(feed))  # type: ignore[misc]
+            _attempt(quiet, partial(self.read, feed))
         self.work(quiet=quiet)
 
     def read(self, feed: Feed) -> None:
@@ -186,7 +187,7 @@ class Rig:
                 lambda pk=organisation.pk: push.mark(pk),
                 lambda pk=organisation.pk: payments.match(pk, Priority.SCHEDULE),
             ):
-                _attempt(quiet, job)  # type: ignore[arg-type]
+                _attempt(quiet, job)
 
     def close(self) -> None:
         for part in (self.psa_server, self.books_server):
@@ -213,6 +214,7 @@ def make_rig(settings: Any, companies: int = 6, invoices: int = 0, **books: Any)
     settings.XERO_IDENTITY_URL = made.books_url
     settings.XERO_LOGIN_URL = made.books_url
     made.connect()
+    Budget.objects.update(per_minute=60_000)  # the sandboxes have no limits here
     for feed in Feed.objects.filter(name="settings"):
         made.read(feed)
     made.map_everything()

@@ -1,0 +1,148 @@
+"""Contacts of the books that documents need: made before them, booked and settled like them."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters.contract import Books
+from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Company, Document
+from psaltery.kit.clock import now
+from psaltery.ledger.service import remember
+from psaltery.posting.attempts import book_contacts, keep_on_hold, settle_contact
+from psaltery.posting.decide import Decision, NewContact, contact_draft
+from psaltery.posting.models import Attempt, Posting
+from psaltery.posting.plan import Planned, company_record
+from psaltery.records.drafts import Action, ContactDraft, Outcome, Problem
+from psaltery.review.reasons import Reason
+
+
+def make_contacts(
+    organisation: Organisation, decided: Iterable[tuple[Planned, Decision]], books: Books
+) -> list[int]:
+    """Make the contacts that decisions ask for; returns the documents to decide about again."""
+    needed: dict[int, tuple[Company, ContactDraft]] = {}
+    documents: list[int] = []
+    for planned, decision in decided:
+        if isinstance(decision, NewContact) and planned.company is not None:
+            needed[planned.company.pk] = (planned.company, decision.draft)
+            documents.append(planned.row.pk)
+    wanted = list(needed.values())
+    for start in range(0, len(wanted), books.batch_size):
+        _send_contacts(organisation, wanted[start : start + books.batch_size], books)
+    return documents
+
+
+def make_contact(organisation: Organisation, company: Company, name: str, books: Books) -> str:
+    """Make the contact of one company now, under `name` ("" for the company's own).
+
+    Returns the name. Raises BadSettings with the books' own words when they refuse it.
+    """
+    draft = contact_draft(company_record(company))
+    if name.strip():
+        draft = msgspec.structs.replace(draft, name=name.strip())
+    _send_contacts(organisation, [(company, draft)], books)
+    last = Attempt.objects.filter(
+        organisation=organisation, company=company, kind="contact"
+    ).latest("pk")
+    if last.state in (Attempt.State.SETTLED, Attempt.State.FOUND):
+        return draft.name
+    words = " ".join(problem["message"] for problem in last.problems)
+    raise BadSettings(
+        words or f"{company.name} is being created; its answer is awaited.", which="name"
+    )
+
+
+def restore_contact(contact_id: str, books: Books) -> str:
+    """Take a contact out of the archive; repeating it does no harm. Returns its name.
+
+    Raises BadSettings when the books refuse.
+    """
+    known = books.get_contact(contact_id)
+    if known is None:
+        raise BadSettings("The books do not know the contact any more.", which="contact")
+    draft = ContactDraft(name=known.name, external_id=contact_id, restore=True)
+    (outcome,) = books.send([books.prepare(Action.UPDATE, draft)], str(uuid.uuid4()))
+    if not outcome.accepted:
+        words = " ".join(problem.message for problem in outcome.problems)
+        raise BadSettings(words or "The books refused it.", which="contact")
+    return str(known.name)
+
+
+def _send_contacts(
+    organisation: Organisation, wanted: Sequence[tuple[Company, ContactDraft]], books: Books
+) -> None:
+    elements = [(c, books.prepare(Action.CREATE, draft), draft.name) for c, draft in wanted]
+    key, attempts = book_contacts(organisation, elements)
+    if not attempts:
+        return
+    by_company = {company.pk: element for company, element, _ in elements}
+    batch = [by_company[attempt.company_id or 0] for attempt in attempts]
+    try:
+        outcomes = books.send(batch, key)
+    except TryLater as failure:
+        _close_contacts(attempts, uncertain=failure.uncertain)
+        raise
+    except (NeedsReconnect, BadSettings):
+        _close_contacts(attempts, uncertain=False)
+        raise
+    except Rejected as failure:
+        outcomes = tuple(Outcome(accepted=False, problems=failure.problems) for _ in attempts)
+    for attempt, outcome in zip(attempts, outcomes, strict=True):
+        _contact_answered(organisation, attempt, outcome, books)
+
+
+def _close_contacts(attempts: Sequence[Attempt], *, uncertain: bool) -> None:
+    state = Attempt.State.UNCERTAIN if uncertain else Attempt.State.ABANDONED
+    Attempt.objects.filter(
+        pk__in=[attempt.pk for attempt in attempts], state=Attempt.State.BOOKED
+    ).update(state=state)
+
+
+def _contact_answered(
+    organisation: Organisation, attempt: Attempt, outcome: Outcome, books: Books
+) -> None:
+    if outcome.accepted:
+        with transaction.atomic():
+            settle_contact(attempt, outcome, how="created")
+        return
+    # A name or number in use: read who has it, so that the next decision can link or ask.
+    found = books.find_contacts(names=[attempt.number])
+    with transaction.atomic():
+        remember(organisation, found)
+        Attempt.objects.filter(pk=attempt.pk).update(
+            state=Attempt.State.REJECTED,
+            settled_at=now(),
+            problems=[{"code": p.code, "message": p.message} for p in outcome.problems],
+        )
+        if not found:
+            _hold_company(organisation, attempt, outcome.problems)
+
+
+def _hold_company(
+    organisation: Organisation, attempt: Attempt, problems: Sequence[Problem]
+) -> None:
+    company = attempt.company
+    if company is None:
+        return
+    reasons = [
+        Reason(
+            code=problem.code,
+            about=f"company:{company.external_id}",
+            subject=company.name,
+            sentence=f"{organisation.name} refused the contact {company.name}: {problem.message}",
+            details={"company_id": company.external_id},
+        )
+        for problem in problems
+    ]
+    waiting = Document.objects.filter(
+        connection=company.connection,
+        company_external_id=company.external_id,
+        posting__organisation=organisation,
+        posting__state=Posting.State.WAITING,
+    )
+    for document in waiting:
+        keep_on_hold(document, organisation, reasons)

@@ -1,0 +1,86 @@
+"""Force-sync: of a record, a feed, an organisation; ahead of everything else."""
+
+from django.db import transaction
+
+from psaltery.adapters.budget import Priority
+from psaltery.adapters.errors import BadSettings, Failure
+from psaltery.audit.service import record_change
+from psaltery.connections.models import Feed, Organisation
+from psaltery.connections.opening import open_psa
+from psaltery.connections.organisations import site_of
+from psaltery.desk import service as desk
+from psaltery.desk.models import Document
+from psaltery.kit.clock import now
+from psaltery.mapping.service import source
+from psaltery.records.psa import DocumentKind
+from psaltery.sync import push, queue
+from psaltery.sync.failures import connection_failed
+
+
+def document(row: Document) -> None:
+    """Queue a fresh read of one document from the PSA, its decision and its payments."""
+    with transaction.atomic():
+        record_change(f"{row.number} was forced.", operation="force.document")
+        queue.refresh(row.pk)
+
+
+def refresh(document_id: int) -> None:
+    """Read one document from the PSA now and decide about it again, changed or not.
+
+    Raises the four failures; the connection then says so.
+    """
+    row = Document.objects.select_related("connection").get(pk=document_id)
+    site = site_of(row.connection)
+    try:
+        fresh = open_psa(site, Priority.INTERACTIVE).document(
+            DocumentKind(row.kind), row.external_id
+        )
+    except Failure as failure:
+        connection_failed(site, failure)
+        raise
+    with transaction.atomic():
+        if fresh is None:
+            desk.mark_gone(row.connection, row.kind, row.external_id)
+        else:
+            desk.remember(row.connection, [fresh])
+        push.enqueue([row.pk], Priority.INTERACTIVE)
+
+
+def feed(row: Feed, *, full: bool = False) -> None:
+    """Queue a feed now; `full` passes over everything from the start."""
+    with transaction.atomic():
+        row = Feed.objects.select_for_update().select_related("organisation").get(pk=row.pk)
+        if full:
+            row.cursor, row.full_pass_at, row.running_full = None, None, False
+            row.started_at = None
+        row.due_at = now()
+        if row.state != Feed.State.RUNNING:
+            row.state = Feed.State.QUEUED
+        row.save()
+        queue.pull(row.pk, row.organisation_id, Priority.INTERACTIVE)
+        record_change(
+            f"{row.name} of {row.organisation.name} was forced.",
+            source=source(row.organisation),
+            operation="force.feed",
+        )
+
+
+def organisation(row: Organisation, *, names: tuple[str, ...] = (), full: bool = False) -> int:
+    """Queue feeds of an organisation (all, or these), and what waits there; how many feeds.
+
+    Raises BadSettings when no feed has one of the names.
+    """
+    feeds = list(row.feeds.all())
+    unknown = set(names) - {one.name for one in feeds}
+    if unknown:
+        known = ", ".join(sorted(one.name for one in feeds))
+        raise BadSettings(
+            f"{row.name} has no feed {', '.join(sorted(unknown))}. It has: {known}.", which="type"
+        )
+    wanted = [one for one in feeds if not names or one.name in names]
+    for one in wanted:
+        feed(one, full=full)
+    with transaction.atomic():
+        queue.post(row.pk, Priority.INTERACTIVE)
+        queue.payments(row.pk, Priority.INTERACTIVE)
+    return len(wanted)

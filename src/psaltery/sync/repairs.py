@@ -1,0 +1,256 @@
+"""The repairs that cards offer. One repair ends the cause and releases all it blocked, at once."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters.budget import Priority
+from psaltery.adapters.errors import BadSettings
+from psaltery.audit.service import record_change
+from psaltery.connections.models import Connection, Feed, Organisation
+from psaltery.connections.opening import open_books
+from psaltery.desk.models import Company, Document
+from psaltery.kit.clock import now
+from psaltery.ledger.models import BillingInvoice, Customer
+from psaltery.ledger.service import remember
+from psaltery.mapping.service import add_route, link_contact, set_mapping, source
+from psaltery.matching.models import PaymentBack
+from psaltery.posting.contacts import make_contact, restore_contact
+from psaltery.posting.models import Link, Posting
+from psaltery.records.drafts import BooksKind
+from psaltery.review.catalogue import entry
+from psaltery.review.models import Card
+from psaltery.review.service import resolve
+from psaltery.sync import force, push, queue
+
+Answers = Mapping[str, str]
+
+
+class Repair(msgspec.Struct, frozen=True):
+    """A repair: its button, the answers it asks for, and what it does to the cause.
+
+    `act` returns how the card ended, in a sentence. It may call the books; the documents are
+    released afterwards.
+    """
+
+    label: str
+    asks: tuple[str, ...]
+    act: Callable[[Card, Answers], str]
+
+
+def offered(card: Card) -> dict[str, Repair]:
+    """The repairs that this card offers, in order."""
+    return {name: REPAIRS[name] for name in entry(card.code).repairs if name in REPAIRS}
+
+
+def repair(card: Card, name: str, answers: Answers, by: str) -> int:
+    """Carry out one repair; returns how many documents it released.
+
+    Raises BadSettings with what is wrong with an answer, or the failures of the books; the card
+    then stays as it is.
+    """
+    if card.state == Card.State.RESOLVED:
+        raise BadSettings("This exception is resolved already.", which="card")
+    chosen = offered(card).get(name)
+    if chosen is None:
+        known = ", ".join(offered(card))
+        raise BadSettings(f"This exception offers: {known}.", which="repair")
+    for ask in chosen.asks:
+        if not answers.get(ask, "").strip():
+            raise BadSettings("Choose a value.", which=ask)
+    how = chosen.act(card, answers)
+    with transaction.atomic():
+        documents = resolve(card, by, how)
+        record_change(f"{card.sentence} Repaired: {how}", operation=f"repair.{name}")
+        if card.topic == "payment":
+            return _again_payments(documents)
+        released = [pk for pk in documents if not _skipped(pk)]
+        push.enqueue(released, Priority.INTERACTIVE)
+    return len(documents)
+
+
+def _skipped(document: int) -> bool:
+    return Posting.objects.filter(pk=document, state=Posting.State.SKIPPED).exists()
+
+
+def _again_payments(documents: list[int]) -> int:
+    rows = PaymentBack.objects.filter(pk__in=documents, state=PaymentBack.State.HELD)
+    rows.update(state=PaymentBack.State.WAITING)
+    for organisation in set(
+        PaymentBack.objects.filter(pk__in=documents).values_list("organisation_id", flat=True)
+    ):
+        queue.payments(organisation, Priority.INTERACTIVE)
+    return len(documents)
+
+
+def _organisation(card: Card) -> Organisation:
+    if card.organisation is None:
+        raise BadSettings("This exception belongs to no organisation.", which="organisation")
+    return card.organisation
+
+
+def _map(list_: str) -> Callable[[Card, Answers], str]:
+    def act(card: Card, answers: Answers) -> str:
+        key_kind = answers.get("key_kind") or card.details.get("key_kind", "")
+        key = answers.get("key") or card.details.get("key", "")
+        if answers.get("key_kind") in ("any", "exempt"):
+            key = ""
+        mapping = set_mapping(_organisation(card), list_, key_kind, key, answers["target"])
+        return f"{key_kind} {key or ''} → {mapping.target}".replace("  ", " ")
+
+    return act
+
+
+def _add_route(card: Card, answers: Answers) -> str:
+    connection = Connection.objects.get(pk=card.details["connection"])
+    target = Organisation.objects.filter(pk=answers["organisation"]).first()
+    if target is None:
+        raise BadSettings("There is no such organisation.", which="organisation")
+    add_route(connection, card.details["field"], card.details["value"], target)
+    return f"{card.details['field']} {card.details['value']} goes to {target.name}"
+
+
+def _company_of(card: Card) -> Company:
+    blocked = card.blocked.select_related("document").first()
+    wanted = str(card.details.get("company_id") or "")
+    if blocked is None:
+        raise BadSettings("This exception blocks nothing any more.", which="card")
+    found = Company.objects.filter(
+        connection=blocked.document.connection,
+        external_id=wanted or blocked.document.company_external_id,
+    ).first()
+    if found is None:
+        raise BadSettings("The company is not known any more.", which="card")
+    return found
+
+
+def _link_contact(card: Card, answers: Answers) -> str:
+    organisation = _organisation(card)
+    contact = Customer.objects.filter(
+        organisation=organisation, external_id=answers["contact"]
+    ).first()
+    if contact is None:
+        raise BadSettings(
+            f"{organisation.name} has no such contact; force the contacts feed if it is new.",
+            which="contact",
+        )
+    if contact.state != "active":
+        raise BadSettings(f"{contact.name} is archived; restore it first.", which="contact")
+    company = _company_of(card)
+    link_contact(organisation, company, contact.external_id, contact.name, how="person")
+    return f"{company.name} is {contact.name}"
+
+
+def _create_contact(card: Card, answers: Answers) -> str:
+    organisation = _organisation(card)
+    company = _company_of(card)
+    books = open_books(organisation, Priority.INTERACTIVE)
+    name = make_contact(organisation, company, answers.get("name", ""), books)
+    return f"The contact {name} was created"
+
+
+def _restore_contact(card: Card, answers: Answers) -> str:
+    organisation = _organisation(card)
+    books = open_books(organisation, Priority.INTERACTIVE)
+    contact_id = card.details.get("contact_id", "")
+    name = restore_contact(contact_id, books)
+    fresh = books.get_contact(contact_id)
+    with transaction.atomic():
+        remember(organisation, [fresh] if fresh is not None else [])
+    return f"The contact {name or card.subject} was restored"
+
+
+def _document(card: Card) -> Document:
+    blocked = card.blocked.select_related("document").first()
+    if blocked is None:
+        raise BadSettings("This exception blocks nothing any more.", which="card")
+    return blocked.document
+
+
+def _adopt(card: Card, answers: Answers) -> str:
+    """Link the two; what differs is then brought to the PSA's state, if the books allow it."""
+    organisation, document = _organisation(card), _document(card)
+    books_id = card.details.get("books_id", "")
+    row = BillingInvoice.objects.filter(organisation=organisation, external_id=books_id).first()
+    if row is None:
+        raise BadSettings(
+            "The other document has not been read yet; force the invoices feed.", which="card"
+        )
+    if Link.objects.filter(organisation=organisation, books_id=books_id).exists():
+        raise BadSettings("That document is linked to another one already.", which="card")
+    same = row.total == document.total
+    Link.objects.create(
+        document=document,
+        organisation=organisation,
+        books_kind=BooksKind.INVOICE,
+        books_id=books_id,
+        number=row.number,
+        total=row.total,
+        tax=row.tax,
+        status=row.status,
+        fingerprint=document.fingerprint if same else "",
+        how="adopted",
+    )
+    return f"{document.number} was linked to the document in {organisation.name}"
+
+
+def _accept_books(card: Card, answers: Answers) -> str:
+    document = _document(card)
+    Link.objects.filter(document=document).update(fingerprint=document.fingerprint)
+    return f"The books stay as they are for {document.number}"
+
+
+def _repost(card: Card, answers: Answers) -> str:
+    document = _document(card)
+    link = Link.objects.filter(document=document).first()
+    if link is not None:
+        with transaction.atomic():
+            record_change(
+                f"The link of {document.number} to {link.books_id} was removed, to post it again.",
+                source=source(link.organisation),
+                operation="link.remove",
+            )
+            link.delete()
+    return f"{document.number} is posted again"
+
+
+def _skip(card: Card, answers: Answers) -> str:
+    ids = list(card.blocked.values_list("document_id", flat=True))
+    why = "Skipped by a person."
+    Posting.objects.filter(pk__in=ids).update(
+        state=Posting.State.SKIPPED, why=why, changed_at=now()
+    )
+    return why
+
+
+def _read_settings(card: Card, answers: Answers) -> str:
+    row = Feed.objects.filter(organisation=_organisation(card), name="settings").first()
+    if row is not None:
+        force.feed(row)
+    return "The settings of the books are read again"
+
+
+def _retry(card: Card, answers: Answers) -> str:
+    feed_id = card.details.get("feed")
+    row = Feed.objects.filter(pk=feed_id).first() if feed_id else None
+    if row is not None:
+        force.feed(row)
+    return "Tried again"
+
+
+REPAIRS: dict[str, Repair] = {
+    "map_account": Repair("Map the account", ("target",), _map("account")),
+    "map_tax": Repair("Map the tax rate", ("target",), _map("tax")),
+    "map_tracking": Repair("Map the tracking option", ("target",), _map("tracking")),
+    "add_route": Repair("Add a route", ("organisation",), _add_route),
+    "link_contact": Repair("Link the contact", ("contact",), _link_contact),
+    "create_contact": Repair("Create the contact", (), _create_contact),
+    "restore_contact": Repair("Restore the contact", (), _restore_contact),
+    "adopt": Repair("They are the same: link them", (), _adopt),
+    "accept_books": Repair("Keep the books as they are", (), _accept_books),
+    "repost": Repair("Post it again", (), _repost),
+    "skip": Repair("Skip", (), _skip),
+    "read_settings": Repair("Read the settings again", (), _read_settings),
+    "retry": Repair("Try again", (), _retry),
+}
