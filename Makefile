@@ -7,7 +7,7 @@ BIN := .venv/bin
 CHECK := PSALTERY_DATA=$(CURDIR)/.data/check PSALTERY_LOG_LEVEL=WARNING
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lint format assets
+.PHONY: help setup demo test check types layers installation bench lint format assets
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,9 +27,15 @@ test: setup ## Run the tests (PYTEST="-k word" passes options on)
 	@scripts/browser
 	@$(BIN)/pytest -q -n auto --dist loadfile $(PYTEST)
 
-check: setup lint ## Check types, layers, migrations and the installation
+check: lint types layers installation ## Check style, types, layers, migrations and the installation
+
+types: setup
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing 2>/dev/null || $(BIN)/lint-imports
+
+layers: setup
+	$(BIN)/lint-imports
+
+installation: setup
 	$(CHECK) $(BIN)/psaltery migrate
 	$(CHECK) $(BIN)/psaltery django makemigrations --check --dry-run
 	$(CHECK) $(BIN)/psaltery check
