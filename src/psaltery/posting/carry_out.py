@@ -41,7 +41,7 @@ from psaltery.posting.decide import (
     Void,
     decide,
 )
-from psaltery.posting.models import Link, Posting
+from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.posting.plan import Planned
 from psaltery.records.books import Status
 from psaltery.records.drafts import Action, BooksKind, Draft, Outcome, Problem
