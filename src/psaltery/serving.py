@@ -24,7 +24,7 @@ def serve(env: Environment) -> None:
         interface=Interfaces.WSGI,
         workers=env.web_workers,
         blocking_threads=env.web_threads,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         log_dictconfig=logs.configuration(env.log_level, env.log_format),
         respawn_failed_workers=True,
         respawn_interval=0.5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from psaltery.accounts import views
 
@@ -24,7 +24,7 @@ urlpatterns = [
 ]
 
 # Included beside this list, outside its namespace: allauth looks its own names up bare.
-sign_in_urls = [
+sign_in_urls: list[URLPattern | URLResolver] = [
     path("login/", views.sign_in, name="account_login"),
     path("", include("allauth.urls")),
 ]
