@@ -10,5 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready, name="ready"),
     path("", include("psaltery.web.urls")),
     path("", include("psaltery.accounts.urls")),
+    path("", include("psaltery.connections.urls")),
+    path("", include("psaltery.audit.urls")),
     path("accounts/", include(sign_in_urls)),
 ]

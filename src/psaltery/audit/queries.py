@@ -73,36 +73,44 @@ def page(
     found = entries(search)
     if after is not None:
         at, entry_id = after
-        found = found.filter(Q(at__lt=at) | Q(at=at, id__lt=entry_id), at__lte=at)
+        found = found.filter(_older(at, entry_id))
     return list(found[:size])
 
 
-def exported(search: Search) -> Iterator[dict[str, Any]]:
-    """Every matching entry with its bodies, newest first, in constant memory."""
+def exported(found: QuerySet[Entry]) -> Iterator[dict[str, Any]]:
+    """Every entry of a query with its bodies, newest first, in constant memory."""
+    rest = found.defer(None).order_by("-at", "-id").values(*EXPORT_FIELDS)
     after: tuple[datetime, int] | None = None
     while True:
-        found = entries(search)
-        if after is not None:
-            found = found.filter(Q(at__lt=after[0]) | Q(at=after[0], id__lt=after[1]))
-        rows = list(found.defer(None).values(*EXPORT_FIELDS)[:_CHUNK])
+        rows = list((rest if after is None else rest.filter(_older(*after)))[:_CHUNK])
         yield from rows
         if len(rows) < _CHUNK:
             return
         after = (rows[-1]["at"], rows[-1]["id"])
 
 
+def _older(at: datetime, entry_id: int) -> Q:
+    # The bare upper bound is what PostgreSQL can use on the index.
+    return Q(at__lte=at) & (Q(at__lt=at) | Q(at=at, id__lt=entry_id))
+
+
 def csv_lines(search: Search) -> Iterator[str]:
     """The matching entries as CSV, a heading first."""
     yield _csv_line(EXPORT_FIELDS)
-    for row in exported(search):
+    for row in exported(entries(search)):
         cells = {**row, "at": row["at"].isoformat(), "documents": " ".join(row["documents"])}
         yield _csv_line([_harmless(cells[name]) for name in EXPORT_FIELDS])
 
 
 def json_lines(search: Search) -> Iterator[bytes]:
     """The matching entries as one JSON array, streamed."""
+    return json_of(entries(search))
+
+
+def json_of(found: QuerySet[Entry]) -> Iterator[bytes]:
+    """The entries of a query as one JSON array, streamed, newest first."""
     opening = b"["
-    for row in exported(search):
+    for row in exported(found):
         yield opening + msgspec.json.encode(row)
         opening = b",\n"
     yield b"]\n" if opening != b"[" else b"[]\n"

@@ -64,6 +64,15 @@ def complete_consent(
     return connect(request.connection, told)
 
 
+def begun_for(redirected_to: str) -> Connection | None:
+    """The connection whose consent the vendor's answer belongs to, whatever became of it."""
+    state = dict(parse_qsl(urlsplit(redirected_to).query)).get("state", "")
+    begun = ConsentRequest.objects.select_related("connection").filter(
+        state_hash=secret_hash(state)
+    )
+    return request.connection if (request := begun.first()) else None
+
+
 def connect_app(connection: Connection) -> Connection:
     """Connect with the app's own credentials, where no person consents (client credentials).
 

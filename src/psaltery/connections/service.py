@@ -48,6 +48,7 @@ __all__ = [
     "reconnect_with",
     "refresh_organisations",
     "rename",
+    "set_read_only",
     "writes_blocked",
 ]
 
@@ -134,6 +135,15 @@ def rename(connection: Connection, name: str) -> None:
         raise BadSettings(wrong, which="name")
     connection.name = single_line(name)
     connection.save(update_fields=["name"])
+
+
+def set_read_only(connection: Connection, read_only: bool) -> None:
+    """Whether a connection may only read. The next consent asks for the scopes of the answer."""
+    if connection.read_only != read_only:
+        connection.read_only = read_only
+        connection.save(update_fields=["read_only"])
+        word = "reads only" if read_only else "may write"
+        audit.record_change(f"{connection.name} now {word}.")
 
 
 def connect_with_keys(connection: Connection) -> list[Check]:

@@ -38,6 +38,9 @@ CREATE TABLE audit_entries_rest PARTITION OF audit_entries DEFAULT;
 CREATE INDEX audit_entries_id ON audit_entries (id);
 CREATE INDEX audit_entries_organisation ON audit_entries (organisation_id, at, id);
 CREATE INDEX audit_entries_kind ON audit_entries (kind, at, id);
+-- Nearly all entries are the worker's, and most have no customer: only the others are worth a place.
+CREATE INDEX audit_entries_people ON audit_entries (actor, at, id) WHERE actor <> 'worker';
+CREATE INDEX audit_entries_customer ON audit_entries (customer, at, id) WHERE customer <> '';
 CREATE INDEX audit_entries_failed ON audit_entries (at, id) WHERE failed;
 CREATE INDEX audit_entries_documents ON audit_entries USING gin (documents);
 CREATE INDEX audit_entries_words ON audit_entries USING gin (upper(found_by) gin_trgm_ops);

@@ -5,167 +5,281 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Organisation',
+            name="Organisation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(max_length=100)),
-                ('link_id', models.CharField(blank=True, max_length=100)),
-                ('name', models.CharField(max_length=255)),
-                ('chosen', models.BooleanField(default=False)),
-                ('paused', models.BooleanField(default=False)),
-                ('state', models.CharField(choices=[('active', 'active'), ('removed', 'removed at the other side'), ('mismatch', 'not the organisation that was pinned'), ('offline', 'offline')], default='active', max_length=20)),
-                ('reason', models.TextField(blank=True)),
-                ('organisation_id', models.CharField(blank=True, max_length=100)),
-                ('short_code', models.CharField(blank=True, max_length=32)),
-                ('base_currency', models.CharField(blank=True, max_length=3)),
-                ('country', models.CharField(blank=True, max_length=64)),
-                ('time_zone', models.CharField(blank=True, max_length=64)),
-                ('plan', models.CharField(blank=True, max_length=64)),
-                ('period_lock_on', models.DateField(blank=True, null=True)),
-                ('year_lock_on', models.DateField(blank=True, null=True)),
-                ('currencies', models.JSONField(default=list)),
-                ('settings', models.JSONField(default=dict)),
-                ('checked_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("external_id", models.CharField(max_length=100)),
+                ("link_id", models.CharField(blank=True, max_length=100)),
+                ("name", models.CharField(max_length=255)),
+                ("chosen", models.BooleanField(default=False)),
+                ("paused", models.BooleanField(default=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("active", "active"),
+                            ("removed", "removed at the other side"),
+                            ("mismatch", "not the organisation that was pinned"),
+                            ("offline", "offline"),
+                        ],
+                        default="active",
+                        max_length=20,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("organisation_id", models.CharField(blank=True, max_length=100)),
+                ("short_code", models.CharField(blank=True, max_length=32)),
+                ("base_currency", models.CharField(blank=True, max_length=3)),
+                ("country", models.CharField(blank=True, max_length=64)),
+                ("time_zone", models.CharField(blank=True, max_length=64)),
+                ("plan", models.CharField(blank=True, max_length=64)),
+                ("period_lock_on", models.DateField(blank=True, null=True)),
+                ("year_lock_on", models.DateField(blank=True, null=True)),
+                ("currencies", models.JSONField(default=list)),
+                ("settings", models.JSONField(default=dict)),
+                ("checked_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=32)),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('state', models.CharField(choices=[('new', 'not finished'), ('connected', 'connected'), ('needs_reconnect', 'needs reconnecting'), ('disconnected', 'disconnected')], default='new', max_length=20)),
-                ('reason_code', models.CharField(blank=True, max_length=64)),
-                ('reason', models.TextField(blank=True)),
-                ('fields', models.JSONField(default=dict)),
-                ('secrets', models.TextField(blank=True)),
-                ('read_only', models.BooleanField(default=False)),
-                ('scopes', models.TextField(blank=True)),
-                ('authorised_by', models.CharField(blank=True, max_length=255)),
-                ('authorised_at', models.DateTimeField(blank=True, null=True)),
-                ('checked_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=32)),
+                ("name", models.CharField(max_length=100, unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("new", "not finished"),
+                            ("connected", "connected"),
+                            ("needs_reconnect", "needs reconnecting"),
+                            ("disconnected", "disconnected"),
+                        ],
+                        default="new",
+                        max_length=20,
+                    ),
+                ),
+                ("reason_code", models.CharField(blank=True, max_length=64)),
+                ("reason", models.TextField(blank=True)),
+                ("fields", models.JSONField(default=dict)),
+                ("secrets", models.TextField(blank=True)),
+                ("read_only", models.BooleanField(default=False)),
+                ("scopes", models.TextField(blank=True)),
+                ("authorised_by", models.CharField(blank=True, max_length=255)),
+                ("authorised_at", models.DateTimeField(blank=True, null=True)),
+                ("checked_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Budget',
+            name="Budget",
             fields=[
-                ('organisation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='budget', serialize=False, to='connections.organisation')),
-                ('per_minute', models.PositiveIntegerField()),
-                ('theoretical_at', models.DateTimeField(blank=True, null=True)),
-                ('blocked_until', models.DateTimeField(blank=True, null=True)),
-                ('blocked_why', models.CharField(blank=True, max_length=32)),
-                ('day', models.DateField(blank=True, null=True)),
-                ('day_used', models.PositiveIntegerField(default=0)),
-                ('day_cap', models.PositiveIntegerField(blank=True, null=True)),
-                ('day_remaining', models.PositiveIntegerField(blank=True, null=True)),
-                ('heard_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "organisation",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="budget",
+                        serialize=False,
+                        to="connections.organisation",
+                    ),
+                ),
+                ("per_minute", models.PositiveIntegerField()),
+                ("theoretical_at", models.DateTimeField(blank=True, null=True)),
+                ("blocked_until", models.DateTimeField(blank=True, null=True)),
+                ("blocked_why", models.CharField(blank=True, max_length=32)),
+                ("day", models.DateField(blank=True, null=True)),
+                ("day_used", models.PositiveIntegerField(default=0)),
+                ("day_cap", models.PositiveIntegerField(blank=True, null=True)),
+                ("day_remaining", models.PositiveIntegerField(blank=True, null=True)),
+                ("heard_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.AddField(
-            model_name='organisation',
-            name='connection',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='organisations', to='connections.connection'),
+            model_name="organisation",
+            name="connection",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="organisations",
+                to="connections.connection",
+            ),
         ),
         migrations.CreateModel(
-            name='ConsentRequest',
+            name="ConsentRequest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state_hash', models.CharField(max_length=64, unique=True)),
-                ('verifier', models.TextField()),
-                ('redirect_uri', models.TextField()),
-                ('session_hash', models.CharField(blank=True, max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('used_at', models.DateTimeField(blank=True, null=True)),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='connections.connection')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("state_hash", models.CharField(max_length=64, unique=True)),
+                ("verifier", models.TextField()),
+                ("redirect_uri", models.TextField()),
+                ("session_hash", models.CharField(blank=True, max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("used_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="connections.connection"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Feed',
+            name="Feed",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=32)),
-                ('state', models.CharField(choices=[('idle', 'in step'), ('queued', 'waiting'), ('running', 'running'), ('paused', 'paused'), ('failed', 'failed')], default='idle', max_length=10)),
-                ('cursor', models.TextField(blank=True, null=True)),
-                ('running_full', models.BooleanField(default=False)),
-                ('seconds', models.PositiveIntegerField()),
-                ('due_at', models.DateTimeField(blank=True, db_index=True, null=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('full_pass_at', models.DateTimeField(blank=True, null=True)),
-                ('done', models.PositiveIntegerField(default=0)),
-                ('total', models.PositiveIntegerField(blank=True, null=True)),
-                ('changed', models.PositiveIntegerField(default=0)),
-                ('failure_code', models.CharField(blank=True, max_length=64)),
-                ('failure', models.TextField(blank=True)),
-                ('failed_since', models.DateTimeField(blank=True, null=True)),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='feeds', to='connections.organisation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=32)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("idle", "in step"),
+                            ("queued", "waiting"),
+                            ("running", "running"),
+                            ("paused", "paused"),
+                            ("failed", "failed"),
+                        ],
+                        default="idle",
+                        max_length=10,
+                    ),
+                ),
+                ("cursor", models.TextField(blank=True, null=True)),
+                ("running_full", models.BooleanField(default=False)),
+                ("seconds", models.PositiveIntegerField()),
+                ("due_at", models.DateTimeField(blank=True, db_index=True, null=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("full_pass_at", models.DateTimeField(blank=True, null=True)),
+                ("done", models.PositiveIntegerField(default=0)),
+                ("total", models.PositiveIntegerField(blank=True, null=True)),
+                ("changed", models.PositiveIntegerField(default=0)),
+                ("failure_code", models.CharField(blank=True, max_length=64)),
+                ("failure", models.TextField(blank=True)),
+                ("failed_since", models.DateTimeField(blank=True, null=True)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="feeds",
+                        to="connections.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TokenSet',
+            name="TokenSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=32)),
-                ('client_id', models.CharField(max_length=255)),
-                ('external_user', models.CharField(max_length=255)),
-                ('access', models.TextField(blank=True)),
-                ('refresh', models.TextField(blank=True)),
-                ('previous_refresh', models.TextField(blank=True)),
-                ('previous_until', models.DateTimeField(blank=True, null=True)),
-                ('access_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('refresh_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('refreshed_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=32)),
+                ("client_id", models.CharField(max_length=255)),
+                ("external_user", models.CharField(max_length=255)),
+                ("access", models.TextField(blank=True)),
+                ("refresh", models.TextField(blank=True)),
+                ("previous_refresh", models.TextField(blank=True)),
+                ("previous_until", models.DateTimeField(blank=True, null=True)),
+                ("access_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("refresh_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("refreshed_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('kind', 'client_id', 'external_user'), name='one_token_set_a_user')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("kind", "client_id", "external_user"), name="one_token_set_a_user"
+                    )
+                ],
             },
         ),
         migrations.AddField(
-            model_name='connection',
-            name='token_set',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='connections.tokenset'),
+            model_name="connection",
+            name="token_set",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="connections.tokenset",
+            ),
         ),
         migrations.CreateModel(
-            name='Usage',
+            name="Usage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('hour', models.PositiveSmallIntegerField()),
-                ('calls', models.PositiveIntegerField(default=0)),
-                ('failed', models.PositiveIntegerField(default=0)),
-                ('bytes_in', models.BigIntegerField(default=0)),
-                ('bytes_out', models.BigIntegerField(default=0)),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='usage', to='connections.organisation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("day", models.DateField()),
+                ("hour", models.PositiveSmallIntegerField()),
+                ("calls", models.PositiveIntegerField(default=0)),
+                ("failed", models.PositiveIntegerField(default=0)),
+                ("bytes_in", models.BigIntegerField(default=0)),
+                ("bytes_out", models.BigIntegerField(default=0)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="usage",
+                        to="connections.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='organisation',
-            constraint=models.UniqueConstraint(fields=('connection', 'external_id'), name='one_organisation_a_connection'),
+            model_name="organisation",
+            constraint=models.UniqueConstraint(
+                fields=("connection", "external_id"), name="one_organisation_a_connection"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='feed',
-            constraint=models.UniqueConstraint(fields=('organisation', 'name'), name='one_feed_an_organisation'),
+            model_name="feed",
+            constraint=models.UniqueConstraint(
+                fields=("organisation", "name"), name="one_feed_an_organisation"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='usage',
-            constraint=models.UniqueConstraint(fields=('organisation', 'day', 'hour'), name='one_usage_row_an_hour'),
+            model_name="usage",
+            constraint=models.UniqueConstraint(
+                fields=("organisation", "day", "hour"), name="one_usage_row_an_hour"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='usage',
-            constraint=models.CheckConstraint(condition=models.Q(('hour__lt', 24)), name='usage_hour_of_the_day'),
+            model_name="usage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("hour__lt", 24)), name="usage_hour_of_the_day"
+            ),
         ),
     ]
