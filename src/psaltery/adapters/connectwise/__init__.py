@@ -49,9 +49,9 @@ _FIELDS = (
     CredentialField(
         name="gl_coding",
         label="Read ConnectWise's own GL accounts of lines",
-        help="One more call a posted invoice. Leave out when mapping is done in Psaltery alone.",
+        help="One more call a posted invoice. Not needed when mapping is done in Psaltery alone.",
         required=False,
-        choices=(("yes", "Yes"), ("no", "No")),
+        choices=(("no", "No"), ("yes", "Yes")),
     ),
 )
 

@@ -38,7 +38,7 @@ class ConnectWise:
     def __init__(self, fields: Mapping[str, str], caller: Caller) -> None:
         self._fields = fields
         self._client = Client(caller, fields)
-        finder = FactFinder(self._client, gl_coding=fields.get("gl_coding", "yes") != "no")
+        finder = FactFinder(self._client, gl_coding=fields.get("gl_coding") == "yes")
         self._finder = finder
         self._reader = InvoiceReader(self._client, finder)
         self._feeds = Feeds(self._client, finder, self._reader)

@@ -99,12 +99,22 @@ class FactFinder:
         # Posted ones are read from their batch, so that the coding of a document, and with it its
         # content, doesn't change by being posted.
         batches = {invoice.gl_batch.id for invoice in invoices if invoice.gl_batch}
-        exports = []
-        if unposted:
-            exports.append(self._client.export(export_request(invoices=unposted)))
+        found = self._previewed(unposted)
         for batch_id in sorted(one for one in batches if one):
-            exports.append(self._client.export_batch(batch_id, export_request(invoices=[])))
-        return [row for export in exports for row in export.transactions or []]
+            export = self._client.export_batch(batch_id, export_request(invoices=[]))
+            found += export.transactions or []
+        return found
+
+    def _previewed(self, ids: Sequence[int]) -> list[wire_accounting.ExportTransaction]:
+        """The export of these invoices, less those that the site refuses to export (E10: a gap in
+        its GL mapping), which would otherwise take the others with them."""
+        if not ids:
+            return []
+        try:
+            return self._client.export(export_request(invoices=ids)).transactions or []
+        except Rejected:
+            half = len(ids) // 2
+            return self._previewed(ids[:half]) + self._previewed(ids[half:]) if half else []
 
 
 def export_request(
@@ -152,15 +162,13 @@ def coding(row: wire_accounting.ExportTransaction) -> Coding:
 
 
 def _if_allowed(read: Callable[[], list[Any]], otherwise: list[Any]) -> list[Any]:
-    """What `read` finds; `otherwise` where the role doesn't allow it or GL mapping has gaps.
+    """What `read` finds; `otherwise` where the role doesn't allow it.
 
     Only for what makes mapping finer: documents are whole without it, and the connection's probe
     names the missing permission.
     """
     try:
         return read()
-    except Rejected:
-        return otherwise
     except BadSettings as denied:
         if denied.which.startswith(PERMISSION):
             return otherwise

@@ -11,13 +11,10 @@ from psaltery.adapters.connectwise.tests.site.driving import Driver
 @pytest.fixture
 def driver() -> Iterator[Driver]:
     """An empty site with six customers, older than nine days; no limits of calls."""
-    sandbox = Sandbox(companies=6, limits=False)
-    server = sandbox.start()
-    driver = Driver(sandbox, server.url)
+    driver = Driver(Sandbox(companies=6, limits=False))
     driver.pass_time(days=9)
     yield driver
-    server.stop()
-    sandbox.close()
+    driver.stop()
 
 
 @pytest.fixture

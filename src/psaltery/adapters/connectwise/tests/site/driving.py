@@ -1,5 +1,6 @@
 """Drives the sandbox and the adapter in tests."""
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from psaltery.adapters.connectwise.adapter import ConnectWise
 from psaltery.adapters.connectwise.sandbox import NewInvoice, Sandbox, invoices
 from psaltery.adapters.exchange import Exchange
 from psaltery.adapters.http import Caller
+from psaltery.adapters.sandboxing import serve
 
 FIELDS = {
     "company": "harbour",
@@ -29,13 +31,24 @@ class Recording:
 
 
 class Driver:
-    """One sandbox, one adapter, and the calls between them."""
+    """One sandbox, one adapter, and the calls between them. `before` may change the site, or a
+    request as it comes in (its WSGI environment)."""
 
-    def __init__(self, sandbox: Sandbox, url: str) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.url = url
+        self.before: Callable[[dict[str, Any]], None] = lambda environ: None
+        self.server = serve(self._answer)
+        self.url = self.server.url
         self.recording = Recording()
         self.adapter = self.open()
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self.before(environ)
+        return self.sandbox(environ, start_response)
+
+    def stop(self) -> None:
+        self.server.stop()
+        self.sandbox.close()
 
     def open(self, **fields: str) -> ConnectWise:
         """An adapter of its own, as another process would have it."""

@@ -2,12 +2,13 @@
 
 from datetime import date
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 
-from psaltery.adapters.connectwise import site
+from psaltery.adapters.connectwise import site, wire
 from psaltery.adapters.connectwise.failures import NO_PATH
-from psaltery.adapters.connectwise.sandbox import ApiKey, NewInvoice, NewLine, Sandbox
+from psaltery.adapters.connectwise.sandbox import NewInvoice, NewLine, Sandbox
 from psaltery.adapters.connectwise.tests.site.driving import Driver
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
 from psaltery.records.psa import DocumentKind
@@ -55,18 +56,15 @@ def test_a_document_that_is_gone(driver: Driver) -> None:
 def test_an_address_that_an_old_site_does_not_have(driver: Driver) -> None:
     driver.fault("status", path="work", status=404, times=-1, body="<html>no</html>")
     with pytest.raises(Rejected) as caught:
-        driver.adapter._client.every("/time/workTypes", site.CompanyInfo)  # type: ignore[type-var]
+        driver.adapter._client.every("/time/workTypes", wire.Listed)
     assert caught.value.problems[0].code == NO_PATH
 
 
 def test_a_client_id_that_is_not_known() -> None:
-    sandbox = Sandbox(companies=1, client_ids=["other"], limits=False)
-    server = sandbox.start()
-    try:
-        with pytest.raises(BadSettings) as caught:
-            Driver(sandbox, server.url).adapter.pull("companies", None)
-    finally:
-        server.stop()
+    driver = Driver(Sandbox(companies=1, client_ids=["other"], limits=False))
+    with pytest.raises(BadSettings) as caught:
+        driver.adapter.pull("companies", None)
+    driver.stop()
     assert caught.value.which == "client_id"
 
 
@@ -118,17 +116,13 @@ def test_an_answer_of_100_megabytes(driver: Driver) -> None:
 
 
 def test_too_many_calls() -> None:
-    sandbox = Sandbox(companies=1, limits=True, keys=[ApiKey("sandboxpublic", "sandboxprivate")])
-    sandbox.world.behaviour.requests_per_minute = 2
-    server = sandbox.start()
-    try:
-        adapter = Driver(sandbox, server.url).adapter
-        adapter.pull("companies", None)
-        adapter.pull("companies", None)
-        with pytest.raises(TryLater) as caught:
-            adapter.pull("companies", None)
-    finally:
-        server.stop()
+    driver = Driver(Sandbox(companies=1, limits=True))
+    driver.sandbox.world.behaviour.requests_per_minute = 2
+    driver.adapter.pull("companies", None)
+    driver.adapter.pull("companies", None)
+    with pytest.raises(TryLater) as caught:
+        driver.adapter.pull("companies", None)
+    driver.stop()
     assert caught.value.limit == "minute"
     assert caught.value.at is not None
 
@@ -175,25 +169,24 @@ def test_an_invoice_whose_lines_do_not_tie_is_read_until_two_reads_agree(
 
 
 def test_an_invoice_that_keeps_changing_is_left_to_the_next_run(
-    driver: Driver, invoice_id: str, monkeypatch: pytest.MonkeyPatch
+    driver: Driver, invoice_id: str
 ) -> None:
     driver.create(NewInvoice(company=2, lines=(NewLine(item="EDR"),)))
     world = driver.sandbox.world
     product_id = world.all("products")[0]["id"]
     world.change("products", product_id, extPrice=D("1.00"))
-    info = driver.adapter._client.invoice_info
 
-    def restless(invoice: str) -> object:
-        row = world.get("products", product_id)
-        world.change("products", product_id, extPrice=row["extPrice"] + 1)
-        return info(invoice)
+    def restless(environ: dict[str, Any]) -> None:
+        if "/finance/info/invoice/" in environ["PATH_INFO"]:
+            row = world.get("products", product_id)
+            world.change("products", product_id, extPrice=row["extPrice"] + 1)
 
-    monkeypatch.setattr(driver.adapter._client, "invoice_info", restless)
+    driver.before = restless
     found, cursor = driver.everything("invoices")
     assert [one.external_id for one in found] == ["2"]
     with pytest.raises(TryLater):
         driver.adapter.document(INVOICE, invoice_id)
-    monkeypatch.undo()
+    driver.before = lambda environ: None
     world.change("products", product_id, extPrice=D("800.00"))
     driver.pass_time(hours=5)
     later, cursor = driver.everything("invoices", cursor)

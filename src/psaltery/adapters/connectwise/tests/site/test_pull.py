@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from psaltery.adapters.connectwise import MANIFEST, client, feeds
+from psaltery.adapters.connectwise import MANIFEST, feeds, wire
 from psaltery.adapters.connectwise.sandbox import NewInvoice, NewLine, invoices, purchasing
 from psaltery.adapters.connectwise.tests.site.driving import Driver
 from psaltery.adapters.errors import BadSettings
@@ -74,8 +74,9 @@ def test_open_invoices_are_left_out_until_they_are_closed(driver: Driver) -> Non
 
 
 def test_the_page_and_the_single_read_agree(driver: Driver, invoice_id: str) -> None:
+    driver.adapter = driver.open(gl_coding="yes")
     [pulled], _ = driver.everything("invoices")
-    assert pulled == driver.open().document(DocumentKind.INVOICE, invoice_id)
+    assert pulled == driver.open(gl_coding="yes").document(DocumentKind.INVOICE, invoice_id)
     assert [line.gl_account for line in pulled.lines] == ["200", "210"]
     assert [line.category for line in pulled.lines] == ["Hardware", ""]
 
@@ -83,19 +84,32 @@ def test_the_page_and_the_single_read_agree(driver: Driver, invoice_id: str) -> 
 def test_a_document_does_not_change_its_lines_by_being_posted(
     driver: Driver, invoice_id: str
 ) -> None:
+    driver.adapter = driver.open(gl_coding="yes")
     [before], _ = driver.everything("invoices")
+    assert before.lines[0].gl_account
     assert driver.adapter.mark_posted(DocumentKind.INVOICE, invoice_id, "Psaltery 1")
     [after], _ = driver.everything("invoices")
     assert after.posted
     assert after.lines == before.lines
 
 
-def test_gl_coding_can_be_switched_off(driver: Driver, invoice_id: str) -> None:
-    driver.adapter = driver.open(gl_coding="no")
+def test_gl_coding_costs_nothing_unless_it_is_chosen(driver: Driver, invoice_id: str) -> None:
     driver.calls()
     [found], _ = driver.everything("invoices")
     assert {line.gl_account for line in found.lines} == {""}
     assert not [call for call in driver.calls() if "accounting" in call]
+
+
+def test_one_invoice_that_can_not_be_exported_does_not_take_the_others_with_it(
+    driver: Driver,
+) -> None:
+    closed(driver, 5)
+    refusal = {"path": "accounting/export", "status": 400, "body": "No corporate level mapping."}
+    driver.fault("status", **refusal)  # all five
+    driver.fault("status", after=1, times=2, **refusal)  # not 1 and 2; 3 to 5, and 3 alone
+    driver.adapter = driver.open(gl_coding="yes")
+    found, _ = driver.everything("invoices")
+    assert [one.external_id for one in found if not one.lines[0].gl_account] == ["3"]
 
 
 def test_an_agreement_invoice(driver: Driver) -> None:
@@ -121,6 +135,7 @@ def test_an_agreement_invoice(driver: Driver) -> None:
         lines=(line,),
     )
     driver.create(draft)
+    driver.adapter = driver.open(gl_coding="yes")
     [found], _ = driver.everything("invoices")
     fee = next(line for line in found.lines if line.source == "agreement")
     assert (fee.amount, fee.agreement, fee.agreement_type) == (D(1500), "Gold", "Managed Services")
@@ -234,24 +249,21 @@ def test_a_site_that_takes_dates_only(driver: Driver) -> None:
     assert len(driver.calls()) == 1  # remembered, not tried again
 
 
-def test_a_site_that_does_not_know_forward_only_paging(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_site_that_does_not_know_forward_only_paging(driver: Driver) -> None:
     closed(driver, 7)
-    original = client.Client._call
 
-    def old_site(self: Any, method: str, path: str, **rest: Any) -> Any:
-        params = dict(rest.pop("params") or {})
-        params.pop("pageId", None)
-        rest.pop("headers", None)
-        params.setdefault("orderBy", "invoiceNumber desc")
-        return original(self, method, path, params=params, **rest)
+    def old_site(environ: dict[str, Any]) -> None:
+        environ.pop("HTTP_PAGINATION_TYPE", None)
+        known = [part for part in environ["QUERY_STRING"].split("&") if "pageId" not in part]
+        if not any("orderBy" in part for part in known):
+            known.append("orderBy=invoiceNumber desc")
+        environ["QUERY_STRING"] = "&".join(known)
 
-    monkeypatch.setattr(client.Client, "_call", old_site)
+    driver.before = old_site
     found = []
     more, after = True, 0
     while more:
-        rows = driver.adapter._client.page("/finance/invoices", client.wire.Id, after=after, size=3)
+        rows = driver.adapter._client.page("/finance/invoices", wire.Id, after=after, size=3)
         found += [row.id for row in rows.rows]
         more, after = rows.more, rows.last
     assert found == [1, 2, 3, 4, 5, 6, 7]

@@ -108,6 +108,7 @@ def test_a_lost_answer_to_a_batch_makes_no_second_one(driver: Driver, invoice_id
 
 def test_without_the_permission_nothing_is_marked(driver: Driver, invoice_id: str) -> None:
     driver.deny("Finance > Accounting Interface")
+    driver.adapter = driver.open(gl_coding="yes")
     assert driver.adapter.mark_posted(INVOICE, invoice_id, "Psaltery 1") == ""
     [found], _ = driver.everything("invoices")
     assert {line.gl_account for line in found.lines} == {""}
