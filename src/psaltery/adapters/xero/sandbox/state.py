@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -208,5 +209,20 @@ class World:
             self.listeners[:] = listeners
 
 
+_ids: random.Random = random.SystemRandom()
+
+
 def new_id() -> str:
-    return str(uuid.uuid4())
+    """A new id; see `same_ids`."""
+    return str(uuid.UUID(int=_ids.getrandbits(128), version=4))
+
+
+@contextmanager
+def same_ids(seed: object) -> Iterator[None]:
+    """Inside, new ids follow from the seed, for a world that is the same each time it is made."""
+    global _ids
+    before, _ids = _ids, random.Random(str(seed))
+    try:
+        yield
+    finally:
+        _ids = before

@@ -1,0 +1,1 @@
+"""The demo: a believable MSP in both sandboxes, connected, synced, and at work."""
