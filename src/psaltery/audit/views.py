@@ -115,7 +115,10 @@ def _address(row: Entry) -> str:
 
 
 def _what(row: Entry) -> str:
-    return row.operation.replace("_", " ").replace(".", ": ").capitalize() or row.kind
+    return (
+        row.operation.replace("_", " ").replace(".", ": ").capitalize()
+        or row.get_kind_display().capitalize()
+    )
 
 
 def _sentence(row: Entry) -> str:

@@ -25,7 +25,7 @@ class ConnectForm(forms.Form):
         super().__init__(data, initial=self._stored())
         self.fields["name"] = forms.CharField(
             label="Name",
-            required=False,
+            error_messages={"required": "Give the connection a name."},
             initial=manifest.label,
             help_text="Yours to choose; it is what every page calls this connection.",
             widget=forms.TextInput(attrs=self._checked("name")),
@@ -47,7 +47,8 @@ class ConnectForm(forms.Form):
         """The service's own rules, put beside the fields."""
         cleaned = super().clean() or self.cleaned_data
         for name, sentence in self.wrong(cleaned).items():
-            self.add_error(name, sentence)
+            if name not in self.errors:
+                self.add_error(name, sentence)
         return cleaned
 
     def wrong(self, entered: Mapping[str, str]) -> dict[str, str]:
@@ -65,13 +66,19 @@ class ConnectForm(forms.Form):
         attributes = self._checked(field.name)
         if field.placeholder:
             attributes["placeholder"] = field.placeholder
-        shared: dict[str, Any] = {"label": field.label, "required": False, "help_text": field.help}
+        stored = field.secret and self.connection is not None and bool(self.connection.secrets)
+        shared: dict[str, Any] = {
+            "label": field.label,
+            "required": field.required and not stored,
+            "error_messages": {"required": f"{field.label} is needed."},
+            "help_text": field.help,
+        }
         if field.choices:
             select = forms.Select(attrs=attributes)
             return forms.ChoiceField(choices=field.choices, widget=select, **shared)
         if not field.secret:
             return forms.CharField(widget=forms.TextInput(attrs=attributes), **shared)
-        if self.connection is not None and self.connection.secrets:
+        if stored:
             shared["help_text"] = f"Leave empty to keep the one that is stored. {field.help}"
         # Browsers would offer the person's own password in here.
         attributes["autocomplete"] = "new-password"

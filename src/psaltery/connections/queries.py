@@ -19,6 +19,18 @@ class FeedLine:
     label: str
     feed: Feed
 
+    @property
+    def state(self) -> str:
+        """What the feed does now; "in step" only once it has been read through."""
+        if self.feed.state == Feed.State.IDLE and self.feed.finished_at is None:
+            return "Not read yet"
+        return self.feed.get_state_display().capitalize()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it starts as soon as a worker is free."""
+        return self.feed.due_at is not None and self.feed.due_at <= now()
+
 
 @dataclass(frozen=True)
 class OrganisationPart:
@@ -28,6 +40,15 @@ class OrganisationPart:
     feeds: list[FeedLine]
     calls_today: int
     budget: Budget | None
+
+    @property
+    def facts(self) -> str:
+        """Currency, country and the calls of the day, in one line."""
+        one, budget = self.organisation, self.budget
+        calls = f"{self.calls_today:,} calls today"
+        if budget and budget.day_remaining is not None:
+            calls += f", {budget.day_remaining:,} left of {budget.day_cap:,}"
+        return " · ".join(filter(None, (one.base_currency, one.country, calls)))
 
 
 def connections() -> QuerySet[Connection]:
@@ -57,6 +78,13 @@ def parts(connection: Connection) -> list[OrganisationPart]:
         )
         for one in organisations
     ]
+
+
+def entered(connection: Connection) -> list[tuple[str, str]]:
+    """The fields of a connection that are no secrets, by label, as a person reads them."""
+    fields = registry.manifest(connection.kind).fields
+    shown = [(field, connection.fields.get(field.name, "")) for field in fields]
+    return [(field.label, dict(field.choices).get(value, value)) for field, value in shown if value]
 
 
 def _lines(manifest: Manifest, feeds: list[Feed]) -> list[FeedLine]:

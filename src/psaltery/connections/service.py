@@ -181,6 +181,7 @@ def examine(connection: Connection) -> list[Check]:
     What is found is also stored: a connection that works again is connected, one that doesn't says
     why. Never raises one of the four failures.
     """
+    connection.refresh_from_db()
     manifest = registry.manifest(connection.kind)
     try:
         checks = (

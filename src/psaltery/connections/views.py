@@ -206,6 +206,7 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
         "manifest": manifest,
         "state": _state(connection),
         "parts": queries.parts(connection),
+        "entered": queries.entered(connection),
         "effects": service.disconnect_effects(connection),
         "test_now": "test" in request.GET,
         "is_books": manifest.role == Role.BOOKS,
