@@ -155,6 +155,16 @@ class Rig:
         }
         return self.write_books(link.organisation, "Payments", body)
 
+    def remove_payment(self, link: Link, payment_id: str) -> Any:
+        """The bookkeeper deletes a payment in the books."""
+        return call(
+            f"{self.books_url}/api.xro/2.0/Payments/{payment_id}",
+            "POST",
+            {"Status": "DELETED"},
+            Authorization=f"Bearer {self._token}",
+            **{"Xero-Tenant-Id": link.organisation.external_id},
+        )
+
     def fault(self, side: str, **rule: Any) -> None:
         """Arrange a fault of the sandbox; `side` is psa or books."""
         url = self.psa_url if side == "psa" else self.books_url
@@ -165,6 +175,11 @@ class Rig:
         return next(
             row for row in self.psa_documents("invoices") if str(row["id"]) == document.external_id
         )
+
+    def psa_payments(self, document: Document) -> list[Any]:
+        """The payment records of an invoice in the PSA."""
+        rows = self.psa_documents("payments")
+        return [row for row in rows if str(row["invoice"]["id"]) == document.external_id]
 
     # What the worker does.
 
