@@ -26,5 +26,7 @@ urlpatterns = [
 # Included beside this list, outside its namespace: allauth looks its own names up bare.
 sign_in_urls: list[URLPattern | URLResolver] = [
     path("login/", views.sign_in, name="account_login"),
+    # Addresses are changed by administrators: the library's own page for it is not served.
+    path("email/", views.not_served),
     path("", include("allauth.urls")),
 ]

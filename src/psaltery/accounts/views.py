@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.db.models import Q, QuerySet
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -32,6 +32,11 @@ _sign_in = LoginView.as_view()
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     """The sign-in page; before anybody can sign in, the set-up page instead."""
     return _sign_in(request) if queries.is_set_up() else redirect("accounts:set_up")
+
+
+def not_served(request: HttpRequest) -> HttpResponse:
+    """Stands before a page of the sign-in library that is not offered here."""
+    raise Http404(request.path)
 
 
 @never_cache

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
 
 from psaltery.accounts.models import Person
 from psaltery.connections.models import Connection, Organisation
+from psaltery.web.routes import address_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def _connections() -> list[Banner]:
         Banner(
             f"{connection.name} needs reconnecting. {connection.reason}".strip(),
             action="Open connections",
-            url=connections_page(),
+            url=address_of("connections:index"),
         )
         for connection in broken[:3]
     ]
@@ -52,15 +52,7 @@ def _organisations() -> list[Banner]:
             f"{organisation.reason}".strip(),
             tone="warning",
             action="Open connections",
-            url=connections_page(),
+            url=address_of("connections:index"),
         )
         for organisation in gone[:3]
     ]
-
-
-def connections_page() -> str:
-    """The address of the connections page, or nothing where it is not served."""
-    try:
-        return reverse("connections:index")
-    except NoReverseMatch:
-        return ""

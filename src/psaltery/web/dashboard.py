@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from psaltery.connections.models import Budget, Connection, Feed, Organisation
@@ -15,6 +14,7 @@ from psaltery.posting.models import Posting
 from psaltery.review.models import Blocked, Card
 from psaltery.web import charts
 from psaltery.web.format import amount_text
+from psaltery.web.routes import address_of
 
 FEEDS_SHOWN = 12
 RUNS_SHOWN = 8
@@ -65,6 +65,24 @@ class Dashboard:
     oldest: Feed | None
 
     @property
+    def links(self) -> dict[str, str]:
+        """Where each number leads: to the rows behind it."""
+        return {
+            "exceptions": address_of("review:index"),
+            "in_step": address_of("posting:index", state="in_step"),
+            "in_work": address_of("posting:index", state="waiting"),
+            "stopped": address_of("posting:index", state="held"),
+            "connect": address_of("connections:index"),
+        }
+
+    @property
+    def in_work_text(self) -> str:
+        """What the documents on their way are at."""
+        names = ("waiting", "posting", "uncertain")
+        parts = [f"{self.states[name]:,} {name}" for name in names if self.states.get(name)]
+        return " · ".join(parts) or "Nothing is left to send"
+
+    @property
     def calls_size(self) -> str:
         """A chart as high as its bars need."""
         bars = len(self.calls["yAxis"]["data"]) if self.calls else 0
@@ -110,20 +128,20 @@ def _states() -> dict[str, int]:
 
 
 def _waiting() -> Waiting:
-    cards = Card.objects.filter(state=Card.State.OPEN).count()
-    blocked = (
-        Blocked.objects.filter(card__state=Card.State.OPEN)
-        # A document that two cards block is one document, and its money counts once.
-        .values("document", "currency", "amount")
-        .distinct()
+    blocking = Blocked.objects.filter(card__state=Card.State.OPEN)
+    # A document that two cards block is one document, and its money counts once.
+    once = blocking.values("document").annotate(first=Min("pk")).values("first")
+    sums = list(
+        Blocked.objects.filter(pk__in=once)
+        .values("currency")
+        .annotate(money=Sum("amount"), documents=Count("pk"))
+        .order_by("currency")
     )
-    money: dict[str, Decimal] = defaultdict(Decimal)
-    documents = set()
-    for row in blocked:
-        if row["document"] not in documents:
-            money[row["currency"]] += row["amount"]
-            documents.add(row["document"])
-    return Waiting(cards, len(documents), sorted(money.items()))
+    return Waiting(
+        cards=Card.objects.filter(state=Card.State.OPEN).count(),
+        documents=sum(row["documents"] for row in sums),
+        money=[(row["currency"], row["money"]) for row in sums],
+    )
 
 
 def _active_feeds() -> list[Feed]:

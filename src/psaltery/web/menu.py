@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
 
 from psaltery.accounts.models import Person, Role
 from psaltery.review.models import Card
+from psaltery.web.routes import address_of
 
 
 def open_exceptions() -> int:
@@ -74,20 +74,12 @@ def menu(request: HttpRequest) -> list[Item]:
 
 def _item(entry: Entry, path: str) -> Item | None:
     children = tuple(item for child in entry.children if (item := _item(child, path)))
-    url = children[0].url if children else _address(entry.route)
+    url = children[0].url if children else address_of(entry.route)
     if not url:
         return None
     is_current = any(child.is_current for child in children) if children else _is_at(path, url)
     count = entry.count() if entry.count else 0
     return Item(entry.label, entry.icon, url, count, is_current, children)
-
-
-def _address(route: str) -> str:
-    # A part that is not served in this installation has no line in its menu.
-    try:
-        return reverse(route) if route else ""
-    except NoReverseMatch:
-        return ""
 
 
 def _is_at(path: str, url: str) -> bool:
