@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from werkzeug.wrappers import Request
 
 from psaltery.adapters.connectwise.sandbox.errors import ApiError, Problem
-from psaltery.adapters.connectwise.sandbox.world import World
+from psaltery.adapters.connectwise.sandbox.world import Behaviour, World
 
 VERBS = {
     "GET": "inquire",
@@ -51,15 +51,19 @@ class Access:
         self._calls: dict[str, deque[float]] = defaultdict(deque)
         self._lock = threading.Lock()
 
-    def member(self, request: Request) -> ApiKey:
+    def member(self, request: Request, behaviour: Behaviour) -> ApiKey:
         """The API member that calls. Raises 401 for bad keys, 403 for a missing client id."""
         key = self._key(request.headers.get("Authorization", ""))
+        if key is None or key.public in behaviour.refused_keys:
+            problem = Problem("UserNotAuthenticated", "The user could not be authenticated.")
+            status = behaviour.refused_keys_status
+            raise ApiError(status, "ConnectWiseApi", "UserNotAuthenticated", (problem,))
         client_id = request.headers.get("clientId", "")
         if not client_id or (self._client_ids is not None and client_id not in self._client_ids):
             raise ApiError(403, "ClientIdInvalid", "A valid clientId header is required.")
         return key
 
-    def _key(self, header: str) -> ApiKey:
+    def _key(self, header: str) -> ApiKey | None:
         scheme, _, credentials = header.partition(" ")
         try:
             text = base64.b64decode(credentials, validate=True).decode()
@@ -69,11 +73,8 @@ class Access:
         company, _, public = user.partition("+")
         key = self._keys.get(public)
         if scheme.lower() != "basic" or company.lower() != self._company_id.lower():
-            key = None
-        if key is None or key.private != private:
-            problem = Problem("UserNotAuthenticated", "The user could not be authenticated.")
-            raise ApiError(401, "ConnectWiseApi", "UserNotAuthenticated", (problem,))
-        return key
+            return None
+        return key if key is not None and key.private == private else None
 
     def count(self, key: ApiKey, limit: int) -> None:
         """Note a call. Raises 429 when the key made `limit` calls within the last minute."""

@@ -202,15 +202,9 @@ def _record_ids(body: Document) -> set[int]:
 
 def _holding(world: World, wanted: set[int]) -> list[Document]:
     """The ledgers that hold the wanted entries, all of which must be unposted."""
-    found: list[Document] = []
-    missing = set(wanted)
-    for row in world.all("ledgers"):
-        if row["posted"]:
-            continue
-        open_ids = {entry["id"] for entry in row["entries"] if entry["batch"] is None}
-        if open_ids & wanted:
-            found.append(row)
-            missing -= open_ids
+    found = ledger.holding(world, wanted)
+    known = (entry for row in found for entry in row["entries"])
+    missing = wanted - {entry["id"] for entry in known if entry["batch"] is None}
     if missing:
         message = f"No unposted GL entries with the ids {sorted(missing)[:10]}."
         raise refused(LABEL, "InvalidReference", message, "processedRecordIds")

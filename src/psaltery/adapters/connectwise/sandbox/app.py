@@ -70,7 +70,7 @@ class Site:
         match = _API.match(request.path)
         if match is None or match["codebase"] not in (self._codebase, ROUTER_CODEBASE):
             raise ApiError(404, "NotFound", "The requested resource could not be found.")
-        key = self._access.member(request)
+        key = self._access.member(request, self._world.behaviour)
         self._access.count(key, self._world.behaviour.requests_per_minute)
         route, numbers = self._find(match["path"], request.method)
         if route.module:
@@ -156,7 +156,8 @@ def _list(resource: Resource, call: Call) -> Response:
     page = crud.page(
         call.world, resource, call.parent, _query(call), address, forward_only=forward_only
     )
-    response = json_response([_shown(resource, call, row) for row in page.rows])
+    found = page.rows[:-1] if call.lacks_rows else page.rows
+    response = json_response([_shown(resource, call, row) for row in found])
     if page.link:
         response.headers["Link"] = page.link
     return response

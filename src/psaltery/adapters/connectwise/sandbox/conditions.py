@@ -12,8 +12,8 @@ Grammar (what ConnectWise documents, and what its clients use):
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -49,22 +49,37 @@ class Dialect:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A parsed expression: call it with a document.
+
+    `pins`: the only numbers that a path may have where the whole is to hold, e.g. from
+    `invoice/id in (1,2)`. They let a list look rows up instead of trying every one.
+    """
+
+    holds: Predicate
+    pins: Mapping[str, frozenset[Decimal]] = field(default_factory=dict)
+
+    def __call__(self, document: Document) -> bool:
+        return self.holds(document)
+
+
+@dataclass(frozen=True)
 class _Token:
     kind: str
     text: str
 
 
-def parse(text: str, lookup: Lookup, dialect: Dialect | None = None) -> Predicate:
+def parse(text: str, lookup: Lookup, dialect: Dialect | None = None) -> Condition:
     """The predicate that a conditions expression stands for; `lookup` knows the fields.
 
     Raises `ApiError` 400 ApiFindCondition for an unknown field, or when it does not parse.
     """
     if not text.strip():
-        return lambda document: True
+        return Condition(lambda document: True)
     parser = _Parser(_tokens(text), lookup, dialect or Dialect())
-    predicate = parser.expression()
+    condition = parser.expression()
     parser.expect_end()
-    return predicate
+    return condition
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -88,27 +103,30 @@ class _Parser:
         self._lookup = lookup
         self._dialect = dialect
 
-    def expression(self) -> Predicate:
+    def expression(self) -> Condition:
         alternatives = [self._term()]
         while self._word("or"):
             alternatives.append(self._term())
         if len(alternatives) == 1:
             return alternatives[0]
-        return lambda document: any(holds(document) for holds in alternatives)
+        return Condition(lambda document: any(holds(document) for holds in alternatives))
 
     def expect_end(self) -> None:
         if self._position < len(self._tokens):
             raise bad_condition(f"Unexpected '{self._tokens[self._position].text}' in conditions.")
 
-    def _term(self) -> Predicate:
+    def _term(self) -> Condition:
         factors = [self._factor()]
         while self._word("and"):
             factors.append(self._factor())
         if len(factors) == 1:
             return factors[0]
-        return lambda document: all(holds(document) for holds in factors)
+        pins: dict[str, frozenset[Decimal]] = {}
+        for factor in factors:
+            pins.update(factor.pins)
+        return Condition(lambda document: all(holds(document) for holds in factors), pins)
 
-    def _factor(self) -> Predicate:
+    def _factor(self) -> Condition:
         if self._punctuation("("):
             inner = self.expression()
             self._require(")")
@@ -121,21 +139,25 @@ class _Parser:
             raise bad_condition(f"{token.text} is not a recognized name.")
         return self._comparison(token.text, field)
 
-    def _comparison(self, path: str, field: Field) -> Predicate:
+    def _comparison(self, path: str, field: Field) -> Condition:
         negated = self._word("not")
         token = self._next()
         name = token.text.lower()
+        wanted: list[Any] = []
         if name == "in":
-            test = _is_one_of(self._list(field))
+            wanted = self._list(field)
+            test = _is_one_of(wanted)
         elif name in ("contains", "like"):
             test = self._text_test(name)
         elif token.kind == "operator" and not negated:
-            test = _compare(name, self._value(field))
+            value = self._value(field)
+            wanted = [value] if name == "=" else []
+            test = _compare(name, value)
         else:
             raise bad_condition(f"'{token.text}' is not an operator.")
         if negated:
-            return lambda document: not test(read(document, path))
-        return lambda document: test(read(document, path))
+            return Condition(lambda document: not test(read(document, path)))
+        return Condition(lambda document: test(read(document, path)), _pins(path, wanted))
 
     def _text_test(self, name: str) -> Callable[[Any], bool]:
         wanted = self._value(Field("string"))
@@ -195,6 +217,12 @@ class _Parser:
     def _require(self, text: str) -> None:
         if not self._punctuation(text):
             raise bad_condition(f"'{text}' was expected in conditions.")
+
+
+def _pins(path: str, wanted: list[Any]) -> dict[str, frozenset[Decimal]]:
+    if wanted and all(isinstance(value, Decimal) for value in wanted):
+        return {path: frozenset(wanted)}
+    return {}
 
 
 def _check_type(field: Field, token: _Token, value: Any) -> None:

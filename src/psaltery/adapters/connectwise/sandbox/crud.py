@@ -15,15 +15,24 @@ from psaltery.adapters.connectwise.sandbox.world import World
 from psaltery.adapters.sandboxing import Document
 
 
-def rows(world: World, resource: Resource, parent: int) -> list[Document]:
-    """Every record of a list. Raises 404 when the parent of a nested list does not exist."""
+def rows(
+    world: World, resource: Resource, parent: int, chosen: listing.Filter | None = None
+) -> list[Document]:
+    """The records of a list that a filter leaves.
+
+    Raises 404 when the parent of a nested list does not exist.
+    """
+    chosen = chosen or listing.Filter((), {})
     if resource.rows is not None:
-        return list(resource.rows(world, parent))
-    if resource.parent is None:
-        return world.all(resource.collection)
-    collection, path = resource.parent
-    world.get(collection, parent, resource.label)
-    return [row for row in world.all(resource.collection) if read(row, path) == parent]
+        return chosen.of(resource.rows(world, parent))
+    if resource.parent is not None:
+        collection, path = resource.parent
+        world.get(collection, parent, resource.label)
+        return chosen.of(world.having(resource.collection, path, [parent]))
+    for path, numbers in chosen.pins.items():
+        if path.endswith("id"):
+            return chosen.of(world.having(resource.collection, path, map(int, numbers)))
+    return chosen.of(world.all(resource.collection))
 
 
 def page(
@@ -32,7 +41,7 @@ def page(
 ) -> listing.Page:  # fmt: skip
     """One page of a list, as its query asks."""
     model = models()[resource.model]
-    found = listing.matching(rows(world, resource, parent), query, model, world.behaviour.dialect)
+    found = rows(world, resource, parent, listing.filtered(query, model, world.behaviour.dialect))
     found = listing.ordered(found, query.get("orderBy", ""), model)
     cut = listing.cut(found, query, address, forward_only=forward_only)
     return listing.Page(listing.projected(cut.rows, query.get("fields", ""), model), cut.link)
@@ -40,9 +49,8 @@ def page(
 
 def count(world: World, resource: Resource, parent: int, query: Mapping[str, str]) -> int:
     """How many records the query's conditions leave."""
-    model = models()[resource.model]
-    found = rows(world, resource, parent)
-    return len(listing.matching(found, query, model, world.behaviour.dialect))
+    chosen = listing.filtered(query, models()[resource.model], world.behaviour.dialect)
+    return len(rows(world, resource, parent, chosen))
 
 
 def one(

@@ -38,7 +38,10 @@ class NewLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class NewInvoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One invoice. It is closed at once unless `close` is false."""
+    """One invoice. It is closed at once unless `close` is false.
+
+    `down_payment` and `progress` are amounts billed before that this one takes off.
+    """
 
     company: Key
     type: InvoiceType = "Standard"
@@ -57,5 +60,7 @@ class NewInvoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     agreement: int | None = None
     agreement_amount: Decimal = Decimal(0)
     down_payment: Decimal = Decimal(0)
+    progress: Decimal = Decimal(0)
+    service_adjustment: Decimal = Decimal(0)
     lines: tuple[NewLine, ...] = ()
     close: bool = True

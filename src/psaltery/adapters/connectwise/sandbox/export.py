@@ -13,7 +13,6 @@ from typing import Any
 from psaltery.adapters.connectwise.sandbox import ledger, references
 from psaltery.adapters.connectwise.sandbox.accounts import resolve
 from psaltery.adapters.connectwise.sandbox.errors import refused
-from psaltery.adapters.connectwise.sandbox.ledger import key
 from psaltery.adapters.connectwise.sandbox.pricing import ZERO, levels
 from psaltery.adapters.connectwise.sandbox.world import World, by_id
 from psaltery.adapters.sandboxing import Document
@@ -44,12 +43,21 @@ def preview(world: World, body: Document) -> Document:
 def _chosen(world: World, kind: str, body: Document, suffix: str) -> Iterator[Document]:
     included, excluded = body.get(f"included{suffix}"), body.get(f"excluded{suffix}") or ()
     location = body.get("locationId")
-    for row in ledger.unposted(world, kind):
+    for row in _candidates(world, kind, included):
         name = row["id"] if kind == "purchase" else row["record"]
         if (included and name not in included) or name in excluded:
             continue
         if not location or _location(world, row) == location:
             yield row
+
+
+def _candidates(world: World, kind: str, included: Any) -> Iterable[Document]:
+    """The unposted ledgers of a kind, looked up where they are named."""
+    if not included:
+        return ledger.unposted(world, kind)
+    keys = included if kind == "purchase" else [ledger.key(kind, name) for name in included]
+    found = (ledger.find(world, str(name)) for name in dict.fromkeys(keys))
+    return [row for row in found if row is not None and row["kind"] == kind and not row["posted"]]
 
 
 def _location(world: World, row: Document) -> int | None:
@@ -275,8 +283,8 @@ def freight_of(world: World, order: Document, slip: str) -> tuple[Decimal, Decim
 
     That is the slip which the order names, else the first one received.
     """
-    mine = key("purchase", order["id"], "")
-    slips = [row["record"]["slip"] for row in world.all("ledgers") if row["id"].startswith(mine)]
+    receipts = world.having("ledgers", "record/order", [order["id"]])
+    slips = [row["record"]["slip"] for row in receipts]
     carrier = order.get("freightPackingSlip")
     if carrier not in slips:
         carrier = next(iter(slips), None)

@@ -92,6 +92,8 @@ def _head(world: World, draft: NewInvoice) -> Document:
         "taxableFlag": draft.taxable,
         "agreementAmount": cents(sign * draft.agreement_amount),
         "downpaymentApplied": cents(draft.down_payment),
+        "previousProgressApplied": cents(draft.progress),
+        "serviceAdjustmentAmount": cents(draft.service_adjustment),
         "agreement": references.to(world, "AgreementReference", draft.agreement),
         "reference": draft.reference,
         "customerPO": draft.customer_po,
@@ -105,7 +107,7 @@ def bill(
     world: World, agreement: Document, member: str = OPERATOR, *, day: str = "", close: bool = False
 ) -> Document:
     """Bill one period of an agreement: its fee, and its active additions as products."""
-    rows = [row for row in world.all("additions") if row["agreementId"] == agreement["id"]]
+    rows = world.having("additions", "agreementId", [agreement["id"]])
     billed = [
         NewLine(
             item=row["product"]["id"],
@@ -196,11 +198,10 @@ def recalculate(world: World, invoice_id: int, member: str = OPERATOR) -> Docume
     """Price an invoice again from its lines and payments, and store it."""
     invoice = world.get("invoices", invoice_id)
     sums = totals((line.charge for line in lines(world, invoice)), by_id(world.all("taxCodes")))
-    applied = Decimal(invoice.get("downpaymentApplied") or 0)
     changed = invoice | {
         "serviceTotal": sums.service,
         "expenseTotal": sums.expense,
-        "productTotal": sums.product + applied,
+        "productTotal": sums.product,
         "agreementAmount": sums.agreement,
         "subtotal": sums.subtotal,
         "salesTax": sums.tax,

@@ -17,7 +17,13 @@ from psaltery.adapters.connectwise.sandbox.world import World, by_id
 from psaltery.adapters.sandboxing import Document
 
 APPROVED = ("ApprovedByTierTwo", "ReadyToBill", "Billed", "BilledAgreement", "WrittenOff")
-SOURCES = {"R": "timeEntries", "RP": "products", "RE": "expenses", "RA": "invoices"}
+SOURCES = {
+    "time": "timeEntries",
+    "product": "products",
+    "expense": "expenses",
+    "agreement": "invoices",
+    "head": "invoices",
+}
 
 
 def key(kind: str, *names: object) -> str:
@@ -35,6 +41,8 @@ def post(
 ) -> None:
     """Book a record's entries, in place of any that it had."""
     entries = [{"id": world.next_id("glEntries"), **row, "batch": None} for row in rows]
+    if world.entry_ledgers is not None:
+        world.entry_ledgers.update((entry["id"], ledger_key) for entry in entries)
     keep(world, {"id": ledger_key, "kind": kind, "record": record, "entries": entries})
 
 
@@ -42,6 +50,20 @@ def keep(world: World, ledger: Document) -> None:
     """Store a ledger. It is posted when every entry of it stands in a batch."""
     posted = all(entry["batch"] is not None for entry in ledger["entries"])
     world.store.put("ledgers", ledger["id"], ledger | {"posted": posted})
+
+
+def holding(world: World, entry_ids: Iterable[int]) -> list[Document]:
+    """The ledgers that hold any of the entries."""
+    if world.entry_ledgers is None:
+        world.entry_ledgers = {
+            entry["id"]: ledger["id"]
+            for ledger in world.all("ledgers")
+            for entry in ledger["entries"]
+        }
+    owners = world.entry_ledgers
+    keys = dict.fromkeys(owners.get(number, "") for number in sorted(entry_ids))
+    found = (find(world, ledger_key) for ledger_key in keys)
+    return [ledger for ledger in found if ledger is not None]
 
 
 def drop(world: World, ledger_key: str) -> None:
@@ -105,7 +127,7 @@ def _revenue(line: Line, account: Account) -> Document:
         {
             "description": line.description,
             "cost": cost or Decimal(0),
-            "source": SOURCES.get(line.gl_type, "products"),
+            "source": SOURCES[line.charge.kind],
             "sourceId": line.source["id"],
             "taxable": line.charge.taxable,
             "taxCode": line.charge.tax_code,

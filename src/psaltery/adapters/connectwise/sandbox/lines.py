@@ -15,6 +15,15 @@ from psaltery.adapters.sandboxing import Document
 PARTS = ("products", "timeEntries", "expenses")
 
 
+# Amounts that an invoice adds or takes off as a whole: field, sign, GL type, text.
+_HEADS = (
+    ("serviceAdjustmentAmount", 1, "R", "Service adjustment"),
+    ("previousProgressApplied", -1, "RP", "Progress billed before"),
+    ("downpaymentApplied", -1, "RD", "Down payment applied"),
+)
+_MAPPED = {"R": "Work Type", "RP": "Product Category", "RD": "Product Category"}
+
+
 @dataclass(frozen=True)
 class Line:
     """One billed line: its amount, the record it comes from and how it posts."""
@@ -106,9 +115,10 @@ def _head_lines(world: World, invoice: Document) -> Iterator[Line]:
     if fee := invoice.get("agreementAmount"):
         agreement = world.find("agreements", (invoice.get("agreement") or {}).get("id")) or {}
         yield _fee(invoice, agreement, cents(fee))
-    if applied := invoice.get("downpaymentApplied"):
-        charge = Charge("product", -cents(applied), taxable=False, tax_code=None)
-        yield Line(charge, invoice, "RD", [("Product Category", None)], "Down payment applied")
+    for name, sign, gl_type, text in _HEADS:
+        if amount := invoice.get(name):
+            charge = Charge("head", sign * cents(amount), taxable=False, tax_code=None)
+            yield Line(charge, invoice, gl_type, [(_MAPPED[gl_type], None)], text)
 
 
 def _fee(invoice: Document, agreement: Document, amount: Any) -> Line:

@@ -5,9 +5,11 @@ https://developer.connectwise.com/Products/ConnectWise_PSA/Developer_Guide (Pagi
 
 from __future__ import annotations
 
+import bisect
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,23 +29,35 @@ class Page:
     link: str
 
 
-def matching(
-    documents: Iterable[Document], query: Mapping[str, str], model: Model, dialect: Dialect
-) -> list[Document]:
-    """The documents that `conditions`, `childConditions` and `customFieldConditions` leave."""
-    tests = _tests(query, model, dialect)
-    return [document for document in documents if all(test(document) for test in tests)]
+@dataclass(frozen=True)
+class Filter:
+    """What a query leaves of a list. `pins`: see `Condition`."""
+
+    tests: tuple[Predicate, ...]
+    pins: Mapping[str, frozenset[Decimal]]
+
+    def of(self, documents: Iterable[Document]) -> list[Document]:
+        """The documents that pass every test."""
+        if not self.tests:
+            return list(documents)
+        if len(self.tests) == 1:
+            return list(filter(self.tests[0], documents))
+        return [document for document in documents if all(test(document) for test in self.tests)]
 
 
-def _tests(query: Mapping[str, str], model: Model, dialect: Dialect) -> list[Predicate]:
-    tests = []
+def filtered(query: Mapping[str, str], model: Model, dialect: Dialect) -> Filter:
+    """The filter of `conditions`, `childConditions` and `customFieldConditions`."""
+    tests: list[Predicate] = []
+    pins: Mapping[str, frozenset[Decimal]] = {}
     if text := query.get("conditions", ""):
-        tests.append(parse(text, functools.partial(find, model), dialect))
+        condition = parse(text, functools.partial(find, model), dialect)
+        tests.append(condition.holds)
+        pins = condition.pins
     if text := query.get("childConditions", ""):
         tests.append(_child_test(text, model, dialect))
     if text := query.get("customFieldConditions", ""):
         tests.append(_custom_field_test(text, dialect))
-    return tests
+    return Filter(tuple(tests), pins)
 
 
 def _child_test(text: str, model: Model, dialect: Dialect) -> Predicate:
@@ -155,9 +169,10 @@ def _forward(documents: list[Document], query: Mapping[str, str], address: str, 
             400, "InvalidRequest", "page and orderBy do not go with forward-only paging."
         )
     after = _number(query, "pageId", 0, least=0)
-    rest = [document for document in documents if _record_id(document) > after]
-    rows = rest[:size]
-    if len(rest) <= size:
+    # Without orderBy the documents are in the order of their ids.
+    start = bisect.bisect_right(documents, after, key=_record_id)
+    rows = documents[start : start + size]
+    if len(documents) <= start + size:
         return Page(rows, "")
     return Page(rows, f'<{_with(address, query, pageId=_record_id(rows[-1]))}>; rel="next"')
 

@@ -21,7 +21,10 @@ _FLAG = {"time": "Services", "agreement": "Services", "product": "Products", "ex
 
 @dataclass(frozen=True)
 class Charge:
-    """One amount on an invoice: a product, time, expense or agreement line."""
+    """One amount on an invoice: a product, time, expense or agreement line.
+
+    The kind `head` is an amount that stands on the head alone and is never taxed.
+    """
 
     kind: str
     amount: Decimal
@@ -48,11 +51,12 @@ class Totals:
     expense: Decimal
     product: Decimal
     agreement: Decimal
+    head: Decimal
     shares: tuple[TaxShare, ...]
 
     @property
     def subtotal(self) -> Decimal:
-        return self.service + self.expense + self.product + self.agreement
+        return self.service + self.expense + self.product + self.agreement + self.head
 
     @property
     def tax(self) -> Decimal:
@@ -72,6 +76,7 @@ def totals(charges: Iterable[Charge], tax_codes: Mapping[int, dict[str, Any]]) -
         expense=_sum(charges, "expense"),
         product=_sum(charges, "product"),
         agreement=_sum(charges, "agreement"),
+        head=_sum(charges, "head"),
         shares=tuple(_shares(charges, tax_codes)),
     )
 

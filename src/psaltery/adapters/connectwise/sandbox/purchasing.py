@@ -95,7 +95,7 @@ def _clone_rest(world: World, row: Document, rest: Decimal, member: str) -> None
 
 def lines_of(world: World, order_id: int) -> list[Document]:
     """The lines of an order, in their order."""
-    rows = [row for row in world.all("purchaseOrderLines") if row["purchaseOrderId"] == order_id]
+    rows = world.having("purchaseOrderLines", "purchaseOrderId", [order_id])
     return sorted(rows, key=lambda row: int(row["lineNumber"]))
 
 

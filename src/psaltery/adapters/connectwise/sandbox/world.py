@@ -9,6 +9,7 @@ from typing import Any
 
 from psaltery.adapters.connectwise.sandbox.conditions import Dialect
 from psaltery.adapters.connectwise.sandbox.errors import not_found
+from psaltery.adapters.connectwise.sandbox.fields import read
 from psaltery.adapters.sandboxing import Clock, Document, Store
 
 Reference = dict[str, Any]
@@ -32,6 +33,7 @@ class Behaviour:
     """Facts about ConnectWise that no source settles; each can be set either way.
 
     `over_balance`: what becomes of a payment above the balance: `cut`, `refuse` or `accept`.
+    `refused_keys`: public keys that were taken back; cloud sites may answer 404 instead of 401.
     """
 
     several_payments: bool = False
@@ -40,6 +42,8 @@ class Behaviour:
     like_wildcards: str = "%*"
     positive_credit_memos: bool = False
     requests_per_minute: int = 1000
+    refused_keys: list[str] = field(default_factory=list)
+    refused_keys_status: int = 401
     callback_retry_seconds: list[float] = field(default_factory=lambda: [2.0, 4.0])
 
     @property
@@ -59,6 +63,11 @@ class World:
     behaviour: Behaviour = field(default_factory=Behaviour)
     clock: Clock = field(default_factory=Clock)
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
+    # Which ledger holds a GL entry. None until it is first asked, so that a start needs no pass.
+    entry_ledgers: dict[int, str] | None = None
+    _indexes: dict[tuple[str, str], tuple[int, dict[Any, list[Document]]]] = field(
+        default_factory=dict
+    )
 
     def now(self) -> datetime:
         """The sandbox's time, which may be shifted."""
@@ -78,6 +87,16 @@ class World:
     def all(self, collection: str) -> list[Document]:
         """All records of a collection, in the order in which they came."""
         return self.store.all(collection)
+
+    def having(self, collection: str, path: str, numbers: Iterable[int]) -> list[Document]:
+        """The records whose value at a path is one of the numbers, from an index."""
+        revision, index = self._indexes.get((collection, path), (-1, {}))
+        if revision != self.store.revision(collection):
+            revision, index = self.store.revision(collection), {}
+            for document in self.all(collection):
+                index.setdefault(read(document, path), []).append(document)
+            self._indexes[collection, path] = (revision, index)
+        return [document for number in numbers for document in index.get(number, ())]
 
     def named(self, collection: str, key: object) -> Document | None:
         """A record by id, identifier or name, as references may give it."""

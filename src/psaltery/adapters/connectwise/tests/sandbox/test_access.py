@@ -95,3 +95,12 @@ def test_the_limit_answers_429_with_the_seconds_to_wait(client, control):
     refused = client.get("/system/info")
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert refused.headers["Retry-After"] in refused.json()["message"]
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_keys_can_be_taken_back(client, control, status):
+    body = {"refused_keys": ["sandboxpublic"], "refused_keys_status": status}
+    control.post("/behaviour", json=body)
+    assert client.get("/system/info").status_code == status
+    control.post("/behaviour", json={"refused_keys": []})
+    assert client.get("/system/info").status_code == 200

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from psaltery.adapters.connectwise.sandbox import NewLine
-from psaltery.adapters.connectwise.tests.sandbox.conftest import invoiced, laptop
+from psaltery.adapters.connectwise.sandbox import NewLine, Sandbox
+from psaltery.adapters.connectwise.tests.sandbox.conftest import invoiced, laptop, signed_in
 
 UNPOSTED = "/finance/accounting/unpostedinvoices"
 BATCHES = "/finance/accounting/batches"
@@ -262,3 +262,17 @@ def test_approved_expenses_post_as_bills_to_the_member(client):
     assert [line["total"] for line in bill["detail"]] == [-44]
     assert batch(client, bill["detail"][0]["id"], exportExpensesFlag=True).status_code == 201
     assert client.get(unposted).json() == []
+
+
+def test_batches_find_entries_made_before_a_restart(tmp_path):
+    path = tmp_path / "state.sqlite"
+    Sandbox(state_path=path, companies=2, invoices=4, limits=False).close()
+    again = Sandbox(state_path=path, limits=False)
+    fresh = invoiced(again)
+    server = again.start()
+    with signed_in(server) as client:
+        for invoice in (again.world.get("invoices", 1), fresh):
+            ids = entry_ids(of_invoice(client, invoice))
+            assert batch(client, ids, f"PS-{invoice['id']}").status_code == 201
+    server.stop()
+    again.close()

@@ -96,12 +96,17 @@ def test_a_credit_memo_is_negative_unless_the_site_shows_it_otherwise(sandbox, c
     assert client.get(address).json()["total"] == 110
 
 
-def test_a_down_payment_lowers_the_final_invoice(sandbox):
-    made = invoiced(sandbox, laptop("1000"), down_payment=Decimal("250"))
-    assert made["downpaymentApplied"] == 250
-    assert made["subtotal"] == 750
-    assert made["salesTax"] == 100
-    assert made["productTotal"] == 1000
+@pytest.mark.parametrize(
+    ("field", "amount", "subtotal"),
+    [("down_payment", 250, 750), ("progress", 400, 600), ("service_adjustment", -50, 950)],
+)
+def test_amounts_on_the_head_alone_change_the_subtotal_not_the_tax(
+    sandbox, client, field, amount, subtotal
+):
+    made = invoiced(sandbox, laptop("1000"), **{field: Decimal(amount)})
+    assert (made["subtotal"], made["salesTax"], made["productTotal"]) == (subtotal, 100, 1000)
+    entries = client.get(f"/finance/invoices/{made['id']}/glEntries/").json()
+    assert round(sum(row["amount"] for row in entries), 2) == 0
 
 
 def test_a_closed_invoice_cannot_be_changed_but_its_status_can(sandbox, client):

@@ -34,6 +34,13 @@ def test_a_dropped_request_has_done_nothing(sandbox, client, control):
     assert client.get(address).json() == []
 
 
+def test_an_invoice_may_come_one_row_short(sandbox, client, control):
+    invoiced(sandbox, laptop(), laptop())
+    control.post("/faults", json={"kind": "missing_rows", "path": "info/invoice"})
+    assert len(client.get("/finance/info/invoice/1").json()["products"]) == 1
+    assert len(client.get("/finance/info/invoice/1").json()["products"]) == 2
+
+
 def test_the_request_log_tells_what_came(client, control):
     client.get("/finance/invoices", params={"pageSize": 3})
     last = control.get("/requests").json()["requests"][-1]
