@@ -76,6 +76,7 @@ def fitting(
 def _readings(invoice: wire.Invoice, parts: Parts, facts: Facts) -> Iterator[list[LineDraft]]:
     fixed = [*_time(invoice, parts, facts), *_expenses(invoice, parts, facts)]
     fixed += _fee(invoice, facts)
+    # The likeliest first: with amounts that are zero several readings are the same.
     for sign in (ONE, -ONE):
         for off_discount, off_agreement in ((0, 1), (0, 0), (1, 1), (1, 0)):
             products = _products(invoice, parts, facts, bool(off_discount), bool(off_agreement))
@@ -94,6 +95,7 @@ def _explained(invoice: wire.Invoice, leftover: Decimal) -> list[LineDraft] | No
         ("adjustment:down_payment", "Down payment applied", -amount(invoice.downpayment_applied)),
     ]
     heads = [head for head in heads if head[2]]
+    # Whether `subtotal` contains each of them is not documented: the fewest that fit are taken.
     for size in range(len(heads) + 1):
         for chosen in combinations(heads, size):
             if sum((value for _, _, value in chosen), ZERO) == leftover:
@@ -107,6 +109,7 @@ def _rest(invoice: wire.Invoice, reading: Sequence[LineDraft], leftover: Decimal
         label = text(invoice.top_comment) or text(invoice.reference) or text(invoice.type)
         key = "down_payment" if invoice.type == "DownPayment" else "document"
         return _plain(key, label or "Invoice", leftover, invoice, source=key, taxable=True)
+    # Prices have up to six decimals and each line is rounded here, the sum of them there.
     if abs(leftover) <= CENT * len(reading):
         return _plain(ROUNDING, "Rounding", leftover, invoice)
     return _plain(REST, "Adjustment (not shown by ConnectWise)", leftover, invoice)
@@ -146,6 +149,7 @@ def _products(
         value = amount(item.ext_price)
         value -= amount(item.discount) if off_discount else ZERO
         value -= amount(item.agreement_amount) if off_agreement else ZERO
+        # Shown to the customer at no charge, whatever its price.
         if item.billable_option not in (None, "Billable"):
             value = ZERO
         yield _coded(_product(invoice, item, facts, cents(value), coding), item.tax_code, invoice)

@@ -72,6 +72,8 @@ class Client:
         answer = self._call("GET", path, params=params, headers={"pagination-type": "forward-only"})
         rows = answer.decode(list[type_])  # type: ignore[valid-type]
         if not _ascending(rows, after):
+            # The page that came is not the one that was asked for: nothing of it is used, or rows
+            # with lower ids on later pages would never be seen.
             params = {"pageSize": size, "orderBy": "id asc"}
             params["conditions"] = both(conditions, f"id>{after}")
             answer = self._call("GET", path, params=params)
@@ -96,14 +98,10 @@ class Client:
         )
 
     def by_ids(self, path: str, type_: type[R], ids: Sequence[int], field: str = "id") -> list[R]:
-        """The rows of a list whose `field` is one of `ids`."""
+        """The rows of a list whose `field` is one of `ids`; few enough: see conditions.slices."""
         return self.every(path, type_, conditions=one_of(field, ids)) if ids else []
 
     # -- site ----------------------------------------------------------------------------------
-
-    def system_info(self) -> wire.SystemInfo:
-        """https://developer.connectwise.com/Products/ConnectWise_PSA/REST#/Infos"""
-        return self._call("GET", "/system/info").decode(wire.SystemInfo)
 
     def try_read(self, path: str) -> None:
         """Read one id of a list, to learn whether that is allowed."""
@@ -164,6 +162,7 @@ class Client:
         conditions = f"batchIdentifier={quoted(batch_identifier)}"
         path = "/finance/accounting/batches"
         found = self.every(path, wire_accounting.AccountingBatch, conditions=conditions)
+        # Compared once more: how text is compared is the site's database's choice (case, blanks).
         return [batch for batch in found if batch.batch_identifier == batch_identifier]
 
     def create_batch(self, request: Mapping[str, Any]) -> None:
@@ -289,6 +288,7 @@ def _ascending(rows: Sequence[wire.Record], after: int) -> bool:
 
 
 def _has_next(answer: Answer, found: int, size: int) -> bool:
+    # Never sized from /count, which is another moment's.
     if found < size:
         return False
     link = answer.headers.get("link", "")
@@ -296,4 +296,5 @@ def _has_next(answer: Answer, found: int, size: int) -> bool:
 
 
 def _site_time(answer: Answer) -> datetime:
+    # lastUpdated is written by the site's clock; ours may be minutes off.
     return parse_http_date(answer.headers.get("date", "")) or now()

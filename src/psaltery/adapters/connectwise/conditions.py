@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-# Longer addresses are refused by some sites; the query is percent-encoded on top of this.
+# Addresses should stay below 2,000 characters, and percent-encoding comes on top.
 MOST_IDS = 100
 
 
@@ -19,8 +19,8 @@ class Dates(StrEnum):
 
 
 def quoted(text: str) -> str:
-    """A text literal. The language has no escape for a quotation mark: it is left out, and then
-    `contains`-like looseness is avoided because the answers are compared again by the caller."""
+    """A text literal. A quotation mark has no escape and is left out, so what comes back must be
+    compared with the text again; an opening bracket would begin a date and is doubled."""
     return '"' + text.replace('"', "").replace("[", "[[]") + '"'
 
 

@@ -47,9 +47,11 @@ def document(invoice: wire.Invoice, parts: Parts, facts: Facts, *, closed: bool 
     """The document, its amounts positive whether it is an invoice or a credit memo."""
     subtotal, tax, total = _totals(invoice)
     drafts = fitting(invoice, parts, facts, subtotal)
+    # A negative invoice of any type is a credit in the books, which know no negative invoices.
     sign = -ONE if total < 0 or (total == 0 and subtotal < 0) else ONE
     credit = invoice.type == "CreditMemo" or sign < 0
     flipped = [signed(draft, sign) for draft in drafts]
+    # The debtor in the books; the company itself may be a branch of it.
     debtor = invoice.bill_to_company or invoice.company
     agreement = agreement_of(invoice, facts)
     return Document(

@@ -40,12 +40,14 @@ def classify(answer: Answer) -> Failure | None:
         return unreadable(answer) if answer.body and looks_like_html(answer) else None
     body = _body(answer)
     if answer.status == 401:
-        return _keys_refused(answer)
+        return _keys_refused()
+    # 403 has two dialects: no (known) client id, and a role that lacks a permission.
     if answer.status == 403:
         return _forbidden(body)
     if answer.status == 404:
         return _missing(answer, body)
     if answer.status == 429:
+        # The caller obeys 429 before it asks here; this is for whoever classifies an answer alone.
         return TryLater(_sentence(body), at=retry_at(answer), limit="minute")
     if answer.status >= 500:
         return _trouble(answer, body)
@@ -71,7 +73,7 @@ def _body(answer: Answer) -> ErrorBody | None:
         return None
 
 
-def _keys_refused(answer: Answer) -> Failure:
+def _keys_refused() -> Failure:
     return NeedsReconnect(
         "ConnectWise refused the keys. Make new keys for the API member in ConnectWise "
         "(System > Members > API Members) and enter them with Reconnect.",

@@ -29,6 +29,8 @@ class Plain(msgspec.Struct, frozen=True):
     translate: Callable[[Any], object]
 
 
+# https://developer.connectwise.com/Products/ConnectWise_PSA/REST#/Companies, …/Contacts,
+# …/Agreements, …/Tickets (service tickets; projects have their own list), …/TimeEntries
 PLAIN = {
     "companies": Plain("/company/companies", wire.Company, translate.company),
     "contacts": Plain("/company/contacts", wire.Contact, translate.contact),
@@ -68,6 +70,8 @@ class Feeds:
 
     def _invoices(self, cursor: Cursor) -> Page[Document]:
         rows, cursor = self._changed(INVOICES, wire.Invoice, cursor, DOCUMENTS)
+        # Open ones come too: no condition on the status is documented. An invoice that is reopened
+        # for an edit is silent until it is closed again.
         heads = list(rows.rows)
         if cursor.again and not cursor.after:
             known = {head.id for head in heads}
@@ -82,6 +86,8 @@ class Feeds:
 
     def _additions(self, cursor: Cursor) -> Page[Any]:
         rows, cursor = self._changed("/finance/agreements", wire.Id, cursor, DOCUMENTS, count=False)
+        # There is no list of all additions, and whether one that changes touches its agreement is
+        # not documented: the full pass finds what this misses.
         found = [
             translate.addition(addition, row.id)
             for row in rows.rows
@@ -130,7 +136,8 @@ class Feeds:
         except Rejected:
             if cursor.full or cursor.dates is Dates.DAY:
                 raise
-            # Some on-premises sites refuse a time of day in conditions; see README.md.
+            # Whatever the words of the refusal, the condition is what differs from a full pass that
+            # worked. Some on-premises sites refuse a time of day in conditions; see README.md.
             cursor = msgspec.structs.replace(cursor, dates=Dates.DAY)
             rows = self._rows(path, type_, cursor, size)
         if count and cursor.full and not cursor.after:

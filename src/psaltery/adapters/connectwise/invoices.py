@@ -45,6 +45,8 @@ class InvoiceReader:
         parts = self._parts([head.id for head in closed])
         facts = self._finder.facts(closed, parts.values())
         found = [(head, document(head, parts[head.id], facts)) for head in closed]
+        # One that ties but changed since its head was read has a newer lastUpdated: the next run
+        # reads it again.
         return [one if not unexplained(one) else self._again(head) for head, one in found]
 
     def one(self, external_id: str) -> Document | None:

@@ -86,6 +86,8 @@ def currency(list_name: str, row: wire.Record) -> Lookup:
 def gl_account(list_name: str, row: wire.Record) -> Lookup:
     """A GL mapping: what is mapped (type, record) to which account and class."""
     assert isinstance(row, wire.Listed)
+    # Segments are named by each tenant (/finance/glCaptions); account first and class second is the
+    # set-up that the vendor's own accounting packages come with.
     details = {
         "gl_type": text(row.gl_type),
         "mapped_type": name(row.mapped_type),
@@ -125,6 +127,8 @@ def _plain(list_name: str, path: str) -> LookupList:
     return LookupList(name=list_name, path=path, type=wire.Listed, translate=listed)
 
 
+# In the order of their worth to a mapping, so that a person who waits sees those first.
+# https://developer.connectwise.com/Products/ConnectWise_PSA/REST
 LISTS = (
     _plain("locations", "/system/locations"),
     _plain("departments", "/system/departments"),

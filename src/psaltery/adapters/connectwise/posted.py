@@ -60,6 +60,7 @@ def _mark(client: Client, kind: DocumentKind, external_id: str, identifier: str)
     if not ids:
         return ""
     flags = {key: value for key, value in request.items() if key.startswith("export")}
+    # An export knows payments, a batch does not.
     flags.pop("exportPaymentsFlag")
     client.create_batch(
         {"batchIdentifier": identifier, **flags, "processedRecordIds": sorted(set(ids))}

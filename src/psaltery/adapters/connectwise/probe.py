@@ -30,6 +30,7 @@ _PAYMENTS = Need(
 
 def _read(client: Client, need: Need) -> None:
     if need.paths[0] == _ACCOUNTING:
+        # A POST is "add" to the role, so that a read of a list would prove too little.
         client.export(export_request(invoices=[0]))
     else:
         client.try_read(need.paths[0])

@@ -49,13 +49,22 @@ def bills(
     for line in sorted(lines, key=lambda line: (line.line_number or 0, line.id)):
         if _received(line):
             slips.setdefault(text(line.packing_slip), []).append(line)
-    with_freight = text(order.freight_packing_slip)
-    if with_freight not in slips:
-        with_freight = next(iter(slips), "")
+    with_freight = _slip_with_freight(order, slips)
     return [
         _bill(order, slip, mine, freight=slip == with_freight, locations=locations)
         for slip, mine in slips.items()
     ]
+
+
+def _slip_with_freight(order: wire.PurchaseOrder, slips: Iterable[str]) -> str | None:
+    """The bill that carries the freight: exactly one, and the same one however many follow.
+
+    A slip that is named and has not come is waited for until the order is closed.
+    """
+    known, named = list(slips), text(order.freight_packing_slip)
+    if named in known:
+        return named
+    return next(iter(known), None) if not named or order.closed_flag else None
 
 
 def _received(line: wire.PurchaseOrderLine) -> bool:

@@ -65,6 +65,7 @@ def codebase(caller: Caller, company: str, *, fresh: bool = False) -> str:
     https://developer.connectwise.com/Products/ConnectWise_PSA/Developer_Guide#Codebase
     """
     key = (caller.base_url, company)
+    # Two threads may both look it up; the later one wins and nothing is lost.
     known = _codebases.get(key)
     if known and not fresh and time.monotonic() - known[0] < _CODEBASE_SECONDS:
         return known[1]

@@ -48,16 +48,12 @@ class CompanyInfo(Wire, rename="pascal"):
     company_name: str | None = None
 
 
-class SystemInfo(Wire):
-    version: str | None = None
-    server_time_zone: str | None = None
-
-
 class Id(Record):
     """A record of which only the id matters."""
 
 
 class Invoice(Record):
+    # At most 15 characters, and the key that every connector of the field joins by.
     invoice_number: str | None = None
     type: str | None = None
     status: Ref | None = None
@@ -76,6 +72,7 @@ class Invoice(Record):
     top_comment: str | None = None
     taxable_flag: bool | None = None
     tax_code: Ref | None = None
+    # What the parts come to, by kind; the lines are checked against their sum, `subtotal`.
     service_total: Decimal | None = None
     expense_total: Decimal | None = None
     product_total: Decimal | None = None
@@ -92,10 +89,12 @@ class Invoice(Record):
     currency: Ref | None = None
     agreement: Ref | None = None
     ticket: Ref | None = None
+    # Set once all GL entries stand in a batch of the Accounting Interface.
     gl_batch: Ref | None = None
 
 
 class ProductItem(Record):
+    # Of the catalog's product; its category has to be looked up there.
     catalog_item: Ref | None = None
     description: str | None = None
     customer_description: str | None = None
@@ -103,6 +102,7 @@ class ProductItem(Record):
     price: Decimal | None = None
     ext_price: Decimal | None = None
     discount: Decimal | None = None
+    # The share that an agreement covers, which is not billed.
     agreement_amount: Decimal | None = None
     billable_option: str | None = None
     taxable_flag: bool | None = None
@@ -122,6 +122,7 @@ class TimeEntry(Record):
     member: Ref | None = None
     time_start: str | None = None
     actual_hours: Decimal | None = None
+    # Billed hours: after rounding rules and what the agreement covers.
     invoice_hours: Decimal | None = None
     hours_billed: Decimal | None = None
     hourly_rate: Decimal | None = None
@@ -188,6 +189,7 @@ class InvoiceInfo(Wire):
 
 
 class InvoicePayment(Record):
+    # Free text in every published model; WisePay's own records have the source "WisePay".
     type: str | None = None
     source: str | None = None
     invoice: Ref | None = None
@@ -216,6 +218,7 @@ class Company(Record):
     tax_code: Ref | None = None
     territory: Ref | None = None
     types: list[Ref] | None = None
+    # Newer than the company type of that name.
     is_vendor_flag: bool | None = None
     deleted_flag: bool | None = None
     billing_contact: Ref | None = None
@@ -283,6 +286,7 @@ class Ticket(Record):
     owner: Ref | None = None
     agreement: Ref | None = None
     source: Ref | None = None
+    # Not to be trusted where status names are reused; see translate.ticket.
     closed_flag: bool | None = None
     closed_date: str | None = None
     actual_hours: Decimal | None = None
@@ -294,6 +298,7 @@ class PurchaseOrder(Record):
     po_date: str | None = None
     status: Ref | None = None
     vendor_company: Ref | None = None
+    # Room for one invoice of the supplier, whatever the number of deliveries.
     vendor_invoice_number: str | None = None
     vendor_invoice_date: str | None = None
     vendor_order_number: str | None = None
@@ -320,6 +325,7 @@ class PurchaseOrderLine(Record):
     received_quantity: Decimal | None = None
     unit_cost: Decimal | None = None
     ext_cost: Decimal | None = None
+    # Of the ordered quantity, not of what was received.
     tax: Decimal | None = None
     received_status: str | None = None
     date_received: str | None = None

@@ -82,6 +82,7 @@ class ExportTransaction(Wire):
     gl_type_id: str | None = None
     document_type: str | None = None
     document_number: str | None = None
+    # Comma-separated. A batch needs these and the ids of the details.
     gl_entry_ids: str | None = None
     total: Decimal | None = None
     detail: list[ExportDetail] | None = None
@@ -100,6 +101,7 @@ class ExportExpense(Wire):
 
 
 class ExportExpenseBillDetail(Wire):
+    # A list here, one number everywhere else.
     id: list[int] | None = None
 
 
@@ -116,6 +118,7 @@ class GLExport(Wire):
 
 
 class UnpostedProcurement(Record):
+    # Text, unlike the ids of invoices and expenses: exports include products by it.
     unposted_product_id: str | None = None
     procurement_type: str | None = None
     purchase_order: Ref | None = None

@@ -92,6 +92,21 @@ def test_one_bill_for_each_packing_slip() -> None:
     assert first.issued_on == date(2026, 10, 9)
 
 
+@pytest.mark.parametrize(
+    ("slip", "closed", "carrying"),
+    [("PS-2", False, "PS-2"), ("", False, "PS-1"), ("PS-9", False, None), ("PS-9", True, "PS-1")],
+)
+def test_freight_is_on_one_bill(slip: str, closed: bool, carrying: str | None) -> None:
+    row = fixture("purchase_order", Order)
+    row.order.freight_packing_slip, row.order.closed_flag = slip, closed
+    with_freight = [
+        bill.external_id.removeprefix("88-")
+        for bill in procurement.bills(row.order, row.lines, {})
+        if any(line.source == "freight" for line in bill.lines)
+    ]
+    assert with_freight == ([carrying] if carrying else [])
+
+
 def test_bill_ids_lead_back_to_order_and_slip() -> None:
     for slip in ("", "PS-1", "a-b-c"):
         assert procurement.order_of(procurement.bill_id(88, slip)) == (88, slip)
