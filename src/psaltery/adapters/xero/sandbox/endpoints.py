@@ -204,7 +204,9 @@ def _one(call: Call, endpoint: str) -> list[Document]:
 def _in_full(call: Call, endpoint: str, document: Document) -> Document:
     shown = LISTS[endpoint].view(document, detail_of(call.request, single=True))
     if endpoint in ("Invoices", "CreditNotes"):
-        shown = {**documents.in_full(call.books, shown), "Attachments": []}
+        shown = documents.in_full(call.books, shown)
+    if endpoint == "Invoices":
+        shown = {**shown, "Attachments": _attached(call, endpoint, document)}
     if endpoint == "ContactGroups":
         shown["Contacts"] = contacts.members(call.books, document["ContactGroupID"])
     return shown
@@ -256,17 +258,22 @@ def _history(call: Call, endpoint: str, document: Document) -> Response:
     for sent in answers.posted(call.request, "HistoryRecords"):
         details = str(sent.get("Details") or "")[:2500]
         record: Document = {"Changes": "Note", "User": "System Generated", "Details": details}
-        now = call.books.clock.now()
-        record |= {"DateUTCString": dates.iso_day(now.date()), "DateUTC": dates.wire(now)}
+        record["DateUTC"] = dates.wire(call.books.clock.now())
         call.books.store.put(collection, new_id(), record)
         made.append(record)
     return call.answer("HistoryRecords", made)
 
 
+def _attached(call: Call, endpoint: str, document: Document) -> list[Document]:
+    return call.books.store.all(
+        call.books.collection(f"Attachments/{document[ID_FIELDS[endpoint]]}")
+    )
+
+
 def _attachments(call: Call, endpoint: str, document: Document, more: list[str]) -> Response:
     collection = call.books.collection(f"Attachments/{document[ID_FIELDS[endpoint]]}")
     if call.request.method == "GET":
-        return call.answer("Attachments", call.books.store.all(collection))
+        return call.answer("Attachments", _attached(call, endpoint, document))
     if len(more) != 1:
         return answers.not_found()
     known = call.books.store.get(collection, more[0]) or {"AttachmentID": new_id()}

@@ -20,7 +20,7 @@ PLAIN = (
 
 def view(order: Document, detail: Detail) -> Document:
     """Purchase orders always carry their lines, with four decimals."""
-    return {**documents.public(order), "HasErrors": False}
+    return documents.public(order)
 
 
 def write(writing: Writing, sent: Document) -> Applied:
@@ -47,7 +47,6 @@ def _existing(writing: Writing, sent: Document) -> Document | None:
 def _built(writing: Writing, sent: Document, existing: Document) -> Document:
     problems, books = Problems(), writing.books
     made: Document = {"PurchaseOrderID": documents.fresh_id(existing, "PurchaseOrderID")}
-    made["Type"] = "PURCHASEORDER"
     made["Status"] = str(sent.get("Status") or existing.get("Status") or "DRAFT")
     if made["Status"] not in STATUSES:
         problems.messages.append("Purchase order status is not valid")

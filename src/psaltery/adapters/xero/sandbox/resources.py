@@ -203,7 +203,7 @@ LISTS = {
             "ContactGroups",
             "ContactGroup",
             Fields(text="ContactGroupID Name Status"),
-            lambda group, _: {**group, "Contacts": [], "HasValidationErrors": False},
+            lambda group, _: {**group, "Contacts": []},
             since=False,
             hidden=lambda group, _: bool(group["Status"] != "ACTIVE"),
         ),
