@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
@@ -24,41 +24,47 @@ WELL_SECONDS = 20
 WATCH_SECONDS = 1.0
 
 
-def run(env: Environment, ready: Callable[[], None]) -> None:
+# The schema is known to be current when these start.
+PARTS = (("web", "--schema-known"), ("worker", "--schema-known"))
+
+
+def run(env: Environment, ready: Callable[[], None], beside: Sequence[Sequence[str]] = ()) -> None:
     """Keeps everything running until SIGTERM or SIGINT; calls `ready` once pages are served.
 
-    The schema must be current.
+    The schema must be current. `beside` are further commands of `psaltery` to keep running, such
+    as `["sandbox", "xero", "--port", "9001"]`; they start first.
     """
     try:
-        asyncio.run(_supervise(env, ready))
+        asyncio.run(_supervise(env, ready, [*beside, *PARTS]))
     finally:
         database.release_all()
         processes.collect_orphans()
 
 
-async def _supervise(env: Environment, ready: Callable[[], None]) -> None:
+async def _supervise(
+    env: Environment, ready: Callable[[], None], commands: Sequence[Sequence[str]]
+) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with asyncio.TaskGroup() as group:
-        group.create_task(_keep("web", stopping))
-        group.create_task(_keep("worker", stopping))
+        for command in commands:
+            group.create_task(_keep(command, stopping))
         group.create_task(_announce(env, ready, stopping))
         if env.embedded:
             group.create_task(_keep_database(database.private_server(env.data), stopping))
 
 
-async def _start(command: str) -> asyncio.subprocess.Process:
+async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
     # A session of its own, so that Ctrl-C reaches this process alone and the order of the end
     # is ours.
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "psaltery.cli", "--parent", str(os.getpid()), command,
-        "--schema-known",
+        sys.executable, "-m", "psaltery.cli", "--parent", str(os.getpid()), *command,
         start_new_session=True,
     )  # fmt: skip
 
 
-async def _keep(command: str, stopping: asyncio.Event) -> None:
+async def _keep(command: Sequence[str], stopping: asyncio.Event) -> None:
     """Starts the command again whenever it ends, ever more slowly while it keeps ending."""
     delay = FIRST_DELAY
     while not stopping.is_set():
@@ -70,7 +76,7 @@ async def _keep(command: str, stopping: asyncio.Event) -> None:
             await _end(process, ended)
             return
         delay = FIRST_DELAY if time.monotonic() - began > WELL_SECONDS else delay
-        log.error("a process ended and is started again", command=command, code=ended.result())
+        log.error("a process ended and is started again", command=command[0], code=ended.result())
         await _pause(delay, stopping)
         delay = min(delay * 2, LONGEST_DELAY)
 
