@@ -16,7 +16,11 @@ if "PSALTERY_TEST_DATABASE_URL" in os.environ:
     os.environ["PSALTERY_DATABASE_URL"] = os.environ["PSALTERY_TEST_DATABASE_URL"]
 os.environ["DJANGO_SETTINGS_MODULE"] = "psaltery.settings"
 
-pytest_plugins = ["psaltery.testing.databases", "psaltery.testing.processes", "psaltery.testing.rigs"]
+pytest_plugins = [
+    "psaltery.testing.databases",
+    "psaltery.testing.processes",
+    "psaltery.testing.rigs",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
