@@ -98,9 +98,18 @@ def record_decisions(decisions: Sequence[tuple[Source, Decision]]) -> None:
     _insert([_decision_row(at, Entry.Kind.DECISION, *one) for one in decisions])
 
 
-def record_change(sentence: str, *, source: Source = Source(), operation: str = "") -> None:  # noqa: B008 -- frozen
-    """Append that somebody changed something in Psaltery: a connection, a mapping, a setting."""
-    decision = Decision(sentence=sentence, operation=operation)
+def record_change(
+    sentence: str,
+    *,
+    source: Source = Source(),  # noqa: B008 -- frozen
+    operation: str = "",
+    documents: Sequence[str] = (),
+) -> None:
+    """Append that somebody changed something in Psaltery: a connection, a mapping, a setting.
+
+    `documents`: the numbers of those that it concerns.
+    """
+    decision = Decision(sentence=sentence, operation=operation, documents=tuple(documents))
     _insert([_decision_row(now(), Entry.Kind.CHANGE, source, decision)])
 
 

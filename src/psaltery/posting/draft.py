@@ -10,6 +10,7 @@ from psaltery.mapping.lookup import (
     ACCOUNT_KEYS,
     TRACKING_KEYS,
     Choice,
+    Mappings,
     account_keys,
     tax_key,
     tracking_keys,
@@ -19,7 +20,7 @@ from psaltery.posting.situation import AccountFact, Situation, TaxFact
 from psaltery.records.books import TaxMode
 from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
 from psaltery.records.money import ZERO, cents
-from psaltery.records.psa import DocumentLine
+from psaltery.records.psa import Document, DocumentLine
 from psaltery.review.reasons import Reason
 
 Reasons = tuple[Reason, ...]
@@ -347,11 +348,13 @@ def _mismatch(situation: Situation, code: str, reached: Totals) -> Reason:
 def explain(situation: Situation, draft: Draft) -> dict[str, Any]:
     """Why each value is what it is: the document's settings, and each line's chain."""
     policy = situation.book.policy
-    lines = [_explain_line(situation, line) for line in situation.document.lines]
+    mappings = situation.book.mappings
+    lines = [explain_line(mappings, situation.document, line) for line in situation.document.lines]
     extra = len(draft.lines) - len(lines)
     lines += [{"account": {"why": "rounding, within the cap"}}] * extra
     return {
         "organisation": situation.book.name,
+        "route": situation.route,
         "status": f"{draft.status.value}: the organisation's setting",
         "due_on": "the PSA's due date"
         if situation.document.due_on
@@ -361,14 +364,12 @@ def explain(situation: Situation, draft: Draft) -> dict[str, Any]:
     }
 
 
-def _explain_line(situation: Situation, line: DocumentLine) -> dict[str, Any]:
-    mappings = situation.book.mappings
-    account = mappings.first("account", account_keys(line, situation.document))
-    tax = mappings.first("tax", [tax_key(line, situation.document)])
+def explain_line(mappings: Mappings, document: Document, line: DocumentLine) -> dict[str, Any]:
+    """The chain of one line: which entry answered for its account, tax and tracking, if any."""
+    account = mappings.first("account", account_keys(line, document))
+    tax = mappings.first("tax", [tax_key(line, document)])
     tracking = [
-        mappings.first("tracking", [key])
-        for key in tracking_keys(line, situation.document)
-        if key.value
+        mappings.first("tracking", [key]) for key in tracking_keys(line, document) if key.value
     ]
     return {
         "key": line.key,

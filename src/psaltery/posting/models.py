@@ -30,6 +30,7 @@ class Posting(models.Model):
     trace = models.JSONField(default=dict)  # which route, mapping and rule chose each value
     fingerprint = models.CharField(max_length=64, blank=True)  # of the document when last decided
     urgent = models.BooleanField(default=False)  # forced by a person
+    skipped_by = models.CharField(max_length=255, blank=True)  # stays skipped until taken up
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -113,6 +113,7 @@ def gather(
             link=_linked(link, invoices.by_id.get(link.books_id)) if link else None,
             existing=None if link else invoices.unlinked(row.number),
             source_url=source_url(row),
+            route=posting.trace.get("route", {}),
         )
         planned.append(Planned(posting, row, company, situation))
     return planned

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -90,3 +91,4 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     link: Linked | None = None
     existing: Existing | None = None
     source_url: str = ""  # deep link to the document in the PSA
+    route: dict[str, Any] = {}  # the rule that brought it here, for the trace

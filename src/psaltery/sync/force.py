@@ -1,5 +1,7 @@
 """Force-sync: of a record, a feed, an organisation; ahead of everything else."""
 
+from collections.abc import Iterable, Sequence
+
 from django.db import transaction
 
 from psaltery.adapters.budget import Priority
@@ -12,6 +14,7 @@ from psaltery.desk import service as desk
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
 from psaltery.mapping.service import source
+from psaltery.posting.service import unskip
 from psaltery.records.psa import DocumentKind
 from psaltery.sync import push, queue
 from psaltery.sync.failures import connection_failed
@@ -20,8 +23,29 @@ from psaltery.sync.failures import connection_failed
 def document(row: Document) -> None:
     """Queue a fresh read of one document from the PSA, its decision and its payments."""
     with transaction.atomic():
-        record_change(f"{row.number} was forced.", operation="force.document")
+        record_change(
+            f"{row.number} was forced.", operation="force.document", documents=[row.number]
+        )
         queue.refresh(row.pk)
+
+
+def documents(rows: Sequence[Document]) -> None:
+    """Queue a fresh read of each of these documents, as `document` does for one."""
+    with transaction.atomic():
+        numbers = [row.number for row in rows]
+        record_change(
+            f"{len(rows)} documents were forced.", operation="force.documents", documents=numbers
+        )
+        for row in rows:
+            queue.refresh(row.pk)
+
+
+def take_up(ids: Iterable[int]) -> int:
+    """Decide again about documents that a person had skipped; how many."""
+    with transaction.atomic():
+        found = unskip(ids)
+        push.enqueue(found, Priority.INTERACTIVE)
+    return len(found)
 
 
 def refresh(document_id: int) -> None:

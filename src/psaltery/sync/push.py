@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -52,13 +53,17 @@ def seconds(count: float) -> timedelta:
 
 
 def enqueue(documents: Iterable[int], priority: Priority = Priority.SCHEDULE) -> None:
-    """These documents must be decided about (again). Must run inside a transaction."""
-    rows = list(Document.objects.filter(pk__in=list(documents)).select_related("posting"))
+    """These documents must be decided about (again). Must run inside a transaction.
+
+    What a person has skipped stays skipped.
+    """
+    wanted = Document.objects.filter(pk__in=list(documents)).select_related("posting")
+    rows = list(wanted.exclude(posting__skipped_by__gt=""))
     rules = _rules({row.connection_id for row in rows})
     organisations: set[int] = set()
     for row in rows:
-        target = _target(row, rules[row.connection_id])
-        _wait(row, target, priority)
+        target, fired = _target(row, rules[row.connection_id])
+        _wait(row, target, fired, priority)
         if target is None:
             keep_on_hold(row, None, [_no_route(row)])
         else:
@@ -74,18 +79,23 @@ def _rules(connections: Iterable[int]) -> dict[int, list[Rule]]:
     return found
 
 
-def _target(row: Document, rules: Sequence[Rule]) -> int | None:
+def _target(row: Document, rules: Sequence[Rule]) -> tuple[int | None, Rule | None]:
     """Where it is already, or where the rules send it: a posted document never moves."""
     link = Link.objects.filter(document=row).values_list("organisation_id", flat=True).first()
     if link is not None:
-        return link
+        return link, None
     fired = route(read_document(row), rules).rule
-    return fired.organisation if fired else None
+    return (fired.organisation if fired else None), fired
 
 
-def _wait(row: Document, target: int | None, priority: Priority) -> None:
+def _wait(row: Document, target: int | None, fired: Rule | None, priority: Priority) -> None:
     """The document waits, unless it is being sent: then its settling looks at it again."""
-    values = {"organisation_id": target, "urgent": priority is Priority.INTERACTIVE}
+    values: dict[str, Any] = {
+        "organisation_id": target,
+        "urgent": priority is Priority.INTERACTIVE,
+    }
+    if fired is not None:
+        values["trace"] = {"route": {"id": fired.id, "field": fired.field, "value": fired.value}}
     busy = (Posting.State.POSTING, Posting.State.UNCERTAIN)
     _, made = Posting.objects.get_or_create(
         document=row, defaults={**values, "why": "It waits for its turn."}

@@ -7,17 +7,18 @@ from django.db import transaction
 
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.errors import BadSettings
+from psaltery.audit.actor import actor
 from psaltery.audit.service import record_change
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.connections.opening import open_books
 from psaltery.desk.models import Company, Document
-from psaltery.kit.clock import now
 from psaltery.ledger.models import BillingInvoice, Customer
 from psaltery.ledger.service import remember
 from psaltery.mapping.service import add_route, link_contact, set_mapping, source
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.contacts import make_contact, restore_contact
-from psaltery.posting.models import Link, Posting
+from psaltery.posting.models import Link
+from psaltery.posting.service import skip
 from psaltery.records.drafts import BooksKind
 from psaltery.review.catalogue import entry
 from psaltery.review.models import Card
@@ -65,13 +66,8 @@ def repair(card: Card, name: str, answers: Answers, by: str) -> int:
         record_change(f"{card.sentence} Repaired: {how}", operation=f"repair.{name}")
         if card.topic == "payment":
             return _again_payments(documents)
-        released = [pk for pk in documents if not _skipped(pk)]
-        push.enqueue(released, Priority.INTERACTIVE)
+        push.enqueue(documents, Priority.INTERACTIVE)
     return len(documents)
-
-
-def _skipped(document: int) -> bool:
-    return Posting.objects.filter(pk=document, state=Posting.State.SKIPPED).exists()
 
 
 def _again_payments(documents: list[int]) -> int:
@@ -216,12 +212,11 @@ def _repost(card: Card, answers: Answers) -> str:
 
 
 def _skip(card: Card, answers: Answers) -> str:
-    ids = list(card.blocked.values_list("document_id", flat=True))
-    why = "Skipped by a person."
-    Posting.objects.filter(pk__in=ids).update(
-        state=Posting.State.SKIPPED, why=why, changed_at=now()
-    )
-    return why
+    how = "Skipped; nothing is posted."
+    with transaction.atomic():
+        # Closed first, so that the card keeps the list of what it had blocked.
+        skip(resolve(card, actor(), how), actor())
+    return how
 
 
 def _read_settings(card: Card, answers: Answers) -> str:
