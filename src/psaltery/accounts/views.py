@@ -216,6 +216,13 @@ def _token_state(row: ApiToken) -> SafeString:
     return badge("Live", "good")
 
 
+def _crumbs_of_tokens(viewer: Person) -> list[tuple[str, str]]:
+    """Tokens are reached from the settings, or from the profile by those who may not open them."""
+    if viewer.may(Role.ADMIN):
+        return [SETTINGS_CRUMB]
+    return [("Your profile", reverse("accounts:profile"))]
+
+
 @may_view
 def tokens(request: HttpRequest) -> HttpResponseBase:
     """A person's own API tokens; administrators see everybody's."""
@@ -242,7 +249,7 @@ def tokens(request: HttpRequest) -> HttpResponseBase:
             action="Make a token",
             url=reverse("accounts:add_token"),
         ),
-        crumbs=[SETTINGS_CRUMB],
+        crumbs=_crumbs_of_tokens(viewer),
         actions="accounts/token_actions.html",
         above="accounts/settings_tabs.html",
         extra={"tab": "tokens"},
@@ -258,13 +265,12 @@ def _token_address(row: ApiToken) -> str:
 @never_cache
 def add_token(request: HttpRequest) -> HttpResponse:
     """Make a token; its key is shown on the answer and never again."""
-    form: Form = forms.TokenForm(person_of(request), request.POST or None)
-    crumbs = [SETTINGS_CRUMB, ("API tokens", reverse("accounts:tokens"))]
+    owner = person_of(request)
+    form: Form = forms.TokenForm(owner, request.POST or None)
+    crumbs = [*_crumbs_of_tokens(owner), ("API tokens", reverse("accounts:tokens"))]
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        token, key = service.issue_token(
-            person_of(request), data["name"], [Scope(data["scope"])], data["days"]
-        )
+        token, key = service.issue_token(owner, data["name"], [Scope(data["scope"])], data["days"])
         values = {"token": token, "key": key, "title": token.name, "crumbs": crumbs}
         return render(request, "accounts/token_made.html", values)
     values = {"form": form, "title": "Make an API token", "crumbs": crumbs, "button": "Make token"}
@@ -283,7 +289,7 @@ def _own_token(request: HttpRequest, number: int) -> ApiToken:
 def token(request: HttpRequest, number: int) -> HttpResponse:
     """One token, and the button that revokes it."""
     shown = _own_token(request, number)
-    crumbs = [SETTINGS_CRUMB, ("API tokens", reverse("accounts:tokens"))]
+    crumbs = [*_crumbs_of_tokens(person_of(request)), ("API tokens", reverse("accounts:tokens"))]
     values = {"token": shown, "title": shown.name, "crumbs": crumbs, "tab": "tokens"}
     return render(request, "accounts/token.html", values)
 

@@ -47,7 +47,7 @@ ENTRIES = (
     Entry("Mapping", "route", "mapping:index"),
     Entry("Connections", "plug-connected", "connections:index"),
     Entry("Audit log", "history", "audit:index"),
-    Entry("Settings", "settings", "accounts:settings"),
+    Entry("Settings", "settings", "accounts:settings", needs=Role.ADMIN),
 )
 
 
