@@ -69,6 +69,7 @@ class Access:
             text = base64.b64decode(credentials, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             text = ""
+        # company+public:private; a private key may hold colons, the rest may not.
         user, _, private = text.partition(":")
         company, _, public = user.partition("+")
         key = self._keys.get(public)
@@ -79,6 +80,7 @@ class Access:
     def count(self, key: ApiKey, limit: int) -> None:
         """Note a call. Raises 429 when the key made `limit` calls within the last minute."""
         now = time.monotonic()
+        # Real time, not the sandbox's: a shifted clock must not lift the limit.
         with self._lock:
             calls = self._calls[key.public]
             while calls and calls[0] <= now - WINDOW_SECONDS:

@@ -23,6 +23,7 @@ LEVEL_FIELDS = ("state", "county", "city", "country", "composite", "levelSix")
 
 def unposted_invoices(world: World, parent: int) -> Iterator[Document]:
     """Closed invoices with GL entries, not in a batch, of companies with an account number."""
+    # The company's number of today counts, not the one that the invoice was made with.
     for ledger_row in ledger.unposted(world, "invoice"):
         invoice = world.find("invoices", ledger_row["record"])
         if invoice is not None and invoices.is_closed(invoice) and _account_number(world, invoice):
@@ -193,6 +194,7 @@ def create_batch(world: World, body: Document, member: str) -> Document:
 def _record_ids(body: Document) -> set[int]:
     if not any(body.get(flag) for flag in FLAGS):
         raise refused(LABEL, "MissingRequiredField", "Choose at least one type to export.")
+    # The sentence is the one that the older SOAP interface gave for an empty list.
     wanted = body.get("processedRecordIds")
     if not isinstance(wanted, list) or not wanted or not all(isinstance(n, int) for n in wanted):
         message = "Cannot find GLEntryRecIDList: processedRecordIds are required."
@@ -225,6 +227,7 @@ def _stamp(world: World, row: Document, batch_id: int | None, member: str) -> No
     if row["kind"] == "invoice":
         invoice = world.get("invoices", row["record"])
         batch = {"id": batch_id, "name": str(batch_id)} if whole else None
+        # A batch that was taken back stays visible on the invoice as the one it left.
         marks = {"glBatch": batch, "unbatchedBatch": None if whole else invoice.get("glBatch")}
         world.save("invoices", invoice | marks, member)
     elif row["kind"] == "purchase":

@@ -60,6 +60,7 @@ class Site:
             response = error_response(
                 ApiError(400, "InvalidRequest", f"The body is not JSON: {error}")
             )
+        # The server writes the true time by itself.
         if self._world.clock.offset:
             response.headers["Date"] = format_datetime(self._world.now(), usegmt=True)
         return response
@@ -70,11 +71,13 @@ class Site:
         match = _API.match(request.path)
         if match is None or match["codebase"] not in (self._codebase, ROUTER_CODEBASE):
             raise ApiError(404, "NotFound", "The requested resource could not be found.")
+        # Who calls is checked before what: bad keys learn nothing about addresses.
         key = self._access.member(request, self._world.behaviour)
         self._access.count(key, self._world.behaviour.requests_per_minute)
         route, numbers = self._find(match["path"], request.method)
         if route.module:
             permit(self._world, key, route.module, route.verb)
+        # One request at a time: what it writes is seen whole, and reaches the file whole.
         with self._world.store.transaction():
             return route.handle(Call(self._world, request, key.member, **numbers))
 
@@ -109,6 +112,7 @@ class Site:
 def error_response(error: ApiError) -> Response:
     """An error as the site answers it."""
     body: Document = error.wire()
+    # The gateway in front of the API answers this one, in a shape of its own.
     if error.status == 429:
         body = {"error": error.code, "message": error.message}
     response = json_response(body, error.status)

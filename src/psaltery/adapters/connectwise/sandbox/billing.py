@@ -81,6 +81,7 @@ def _time(world: World, invoice: Document, line: NewLine, sign: int) -> Document
     role = _first(world, "workRoles", line.work_role)
     rate = line.price if line.price is not None else role["hourlyRate"]
     start = datetime.fromisoformat((line.date or invoice["date"])[:10] + "T09:00:00+00:00")
+    # Credit memos bill negative hours and quantities; prices stay positive.
     hours = sign * line.quantity
     member = _first(world, "members", line.member)
     return {

@@ -34,6 +34,7 @@ def checked(
     if not isinstance(body, dict):
         raise ApiError(400, "InvalidObject", f"{label} object is invalid")
     model = models()[model_name]
+    # Fields that no model knows are ignored, as the API does with JSON from newer clients.
     given = {key: body[key] for key in body if key in model and key not in READ_ONLY}
     problems = list(_problems(model, label, given, partial=partial))
     whole: Document = {}
@@ -61,6 +62,7 @@ def _problems(model: Model, label: str, given: Document, *, partial: bool) -> It
 def _fault(name: str, field: Field, value: Any) -> str:
     if field.array:
         return "" if isinstance(value, list) else f"{name} must be a list."
+    # In Python a bool is an int; in JSON it is not.
     kinds = _TYPES.get(field.kind, (dict,) if field.kind.endswith("Reference") else ())
     if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
         return f"{name} is not of type {field.kind}."

@@ -117,6 +117,7 @@ class Callbacks:
 
     def _settled(self, first: _Event) -> list[_Event]:
         """The events of whole requests, the last state of each record only."""
+        # The lock is free only once the request that made the first event is through.
         with self._world.store.lock:
             found = {self._name(first): first}
             while not self._events.empty():
@@ -137,6 +138,7 @@ class Callbacks:
             return
         body = encode(self._body(callback, event.change))
         status, attempts = 0, 0
+        # Other refusals are dropped at once: the callback is lost, and only polling finds out.
         for pause in (0, *self._world.behaviour.callback_retry_seconds):
             time.sleep(pause)
             attempts += 1

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from psaltery.adapters.connectwise.sandbox.access import ApiKey
 from psaltery.adapters.connectwise.sandbox.site import CODEBASE, DEFAULT_KEY, Sandbox
-from psaltery.adapters.sandboxing import serve_until_told
+from psaltery.adapters.sandboxing import decode, serve_until_told
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run the sandbox. `client_ids` empty: any is taken."""
+    """How to run the sandbox. `client_ids` empty: any is taken. `faults`: rules as JSON."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -29,6 +29,7 @@ class Options:
     private_key: str = DEFAULT_KEY.private
     client_ids: tuple[str, ...] = ()
     codebase: str = CODEBASE
+    faults: tuple[str, ...] = ()
 
 
 def run(options: Options) -> None:
@@ -44,6 +45,8 @@ def run(options: Options) -> None:
         client_ids=options.client_ids or None,
         codebase=options.codebase,
     )
+    for rule in options.faults:
+        sandbox.control.faults.add(decode(rule))
     server = sandbox.start(options.host, options.port)
     sys.stdout.write(f"ConnectWise sandbox at {server.url}, company {options.company}\n")
     sys.stdout.flush()
@@ -67,5 +70,13 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--private-key", default=default.private_key)
     parser.add_argument("--client-id", dest="client_ids", action="append", default=[])
     parser.add_argument("--codebase", default=default.codebase)
+    parser.add_argument(
+        "--fault",
+        dest="faults",
+        action="append",
+        default=[],
+        help="a rule as JSON, see /_control/faults",
+    )
     given = vars(parser.parse_args(arguments))
-    return Options(**given | {"client_ids": tuple(given["client_ids"])})
+    lists = {name: tuple(given[name]) for name in ("client_ids", "faults")}
+    return Options(**given | lists)

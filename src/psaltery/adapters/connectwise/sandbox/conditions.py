@@ -36,6 +36,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+# Words, not names of fields, wherever a value is due; case does not matter.
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _NUMBERS = ("int", "number")
 
@@ -262,6 +263,7 @@ def _compare(operator: str, wanted: Any) -> Callable[[Any], bool]:
 
 
 def _ordered(operator: str, value: Any, wanted: Any) -> bool:
+    # As in SQL, nothing is neither less nor more than anything.
     if value is None or wanted is None or isinstance(value, str) != isinstance(wanted, str):
         return False
     if operator == "<":

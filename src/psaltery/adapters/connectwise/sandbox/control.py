@@ -45,6 +45,7 @@ def _edit_invoice(world: World, body: Document) -> Document:
     `fields` replaces header fields, `lines` all lines, `stale` leaves the old GL entries, as an
     edit does that forgets to flip the status.
     """
+    # Stale entries are what a shop gets that edits a closed invoice and forgets "GL Reload".
     invoice = _invoice(world, body)
     was_closed, stale = invoices.is_closed(invoice), bool(body.get("stale"))
     if was_closed and not stale:

@@ -166,6 +166,7 @@ def change_closed_invoice(call: Call) -> Response:
         body = bodies.patched(shown, body, "ClosedInvoice")
     given = bodies.checked(world, "ClosedInvoice", "ClosedInvoice", body)
     notes = given.get("internalNotes", invoice["internalNotes"])
+    # The only door to a closed invoice: PATCH of the invoice itself is refused.
     changed = _flip(world, invoice, given.get("status") or invoice["status"], call.member)
     changed = world.save("invoices", changed | {"internalNotes": notes}, call.member)
     return json_response(

@@ -28,6 +28,7 @@ def preview(world: World, body: Document) -> Document:
     Raises `ApiError` 400 when no kind of record is chosen.
     """
     chosen: list[Document] = []
+    # Payments can be asked for, but only WisePay's are ever unposted, and the sandbox has none.
     if body.get("exportInvoicesFlag"):
         chosen += _chosen(world, "invoice", body, "InvoiceIds")
     if body.get("exportProductsFlag"):
@@ -81,6 +82,7 @@ def document(world: World, ledgers: Iterable[Document], *, condensed: bool = Fal
         "vendors": _distinct(_vendor(world, row["company"]) for row in purchases),
         "transactions": transactions,
         "purchaseTransactions": purchases,
+        # Expenses go out as bills because the package setup says ExpenseAsBill.
         "expenses": [],
         "expenseBills": [_bill(world, row) for row in rows if row["kind"] == "expense"],
         "adjustmentTransactions": [],
@@ -129,6 +131,7 @@ def _transaction(world: World, row: Document, *, condensed: bool) -> Document:
         "glTypeId": "AR",
         "documentType": "CREDIT MEMO" if memo else "INVOICE",
         "documentNumber": invoice["invoiceNumber"],
+        # Dates in exports carry no zone, unlike everywhere else in the API.
         "documentDate": invoice["date"].removesuffix("Z"),
         "dueDate": invoice["dueDate"].removesuffix("Z"),
         "dueDays": terms.get("dueDays", 0),
@@ -143,6 +146,7 @@ def _transaction(world: World, row: Document, *, condensed: bool) -> Document:
         "billingTerms": invoice["billingTerms"],
         "billingTermsXref": terms.get("termsXref") or "",
         "currency": invoice["currency"],
+        # Written as text; with the ids of the details these are all entries of the document.
         "glEntryIds": ",".join(str(entry["id"]) for entry in (*receivable, *merged)),
         "total": invoice["total"],
         "salesTax": invoice["salesTax"],
@@ -223,6 +227,7 @@ def _detail(world: World, entry: Document, codes: dict[int, Document]) -> Docume
         "glItemId": entry["productId"],
         "memo": entry["description"],
         "description": entry["description"],
+        # A row without a record behind it, such as a fee, counts as one.
         "quantity": Decimal(-1),
         "itemPrice": -entry["amount"],
         "total": entry["amount"],
@@ -328,6 +333,7 @@ def _purchase(world: World, row: Document) -> Document:
         "purchaseHeaderTaxableFlag": bool(order.get("taxPoFlag")),
         "purchaseHeaderFreightTaxableFlag": bool(order.get("taxFreightFlag")),
         "total": sum((entry["amount"] for entry in entries), freight + freight_tax),
+        # Tax rows have ids of their own, which a batch must hold, too.
         "purchaseDetail": [_purchase_detail(world, e) for e in entries if e["type"] == "RP"],
         "purchaseDetailTax": [_purchase_detail(world, e) for e in entries if e["type"] == "PT"],
     }
@@ -347,7 +353,6 @@ def _purchase_detail(world: World, entry: Document) -> Document:
         "lineNumber": line["lineNumber"],
         "item": line["product"],
         "itemDescription": line["description"],
-        "description": line["description"],
         "memo": "Purchase Tax" if entry["type"] == "PT" else line["description"],
         "itemCost": line["unitCost"],
         "itemPrice": item.get("price") or ZERO,

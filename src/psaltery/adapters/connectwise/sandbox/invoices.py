@@ -72,6 +72,7 @@ def create(world: World, draft: NewInvoice, member: str = OPERATOR) -> Document:
 
     Raises `ApiError` 400 when a named company, item or code does not exist.
     """
+    # Checked beforehand, because what is stored is not rolled back.
     for line in draft.lines:
         check_line(world, line)
     with world.store.transaction():
@@ -218,6 +219,7 @@ def open_balance(world: World, invoice: Document) -> Document:
     rows = records(world, invoice["id"], "payments")
     paid = sum((row["amount"] for row in rows if row["credit"] is None), ZERO)
     credited = sum((row["amount"] for row in rows if row["credit"] is not None), ZERO)
+    # Applying a memo raises its own balance towards zero: total -110, used 30, left -80.
     credited -= sum((row["amount"] for row in records(world, invoice["id"], "applied")), ZERO)
     left = invoice["total"] - paid - credited
     return {"payments": paid, "credits": credited, "balance": left}
@@ -239,6 +241,7 @@ def reopen(world: World, invoice_id: int, member: str = OPERATOR) -> Document:
     Raises `ApiError` 400 while it stands in a batch.
     """
     invoice = world.get("invoices", invoice_id, "Invoice")
+    # Connectors tell users to delete the batch first; the API is taken to insist on it.
     if invoice.get("glBatch"):
         raise refused("Invoice", "InvalidObject", "A posted invoice cannot be reopened.", "status")
     ledger.drop(world, ledger.key("invoice", invoice_id))

@@ -68,6 +68,7 @@ def records(world: World, invoice_id: int, name: str) -> list[Document]:
 def lines(world: World, invoice: Document) -> list[Line]:
     """Every line of an invoice, in the order of the printed one."""
     invoice_id = invoice["id"]
+    # Time, expenses and fees have no tax flag of their own: the invoice's decides.
     return [
         *(_product(world, invoice, row) for row in records(world, invoice_id, "products")),
         *(_time(invoice, row) for row in records(world, invoice_id, "timeEntries")),

@@ -112,6 +112,7 @@ def _sort_key(path: str, document: Document) -> tuple[int, Any]:
 
 def projected(documents: list[Document], text: str, model: Model) -> list[Document]:
     """The documents with only the named `fields`; `_info` goes unless it is named."""
+    # Without fields whole records are shown, `_info` included.
     paths = [path.strip() for path in text.split(",") if path.strip()]
     if not paths:
         return documents
@@ -142,6 +143,7 @@ def cut(
     `address` is the list's address without its query. A page past the end is empty; a size above
     1000 is silently cut to it. Raises 400 for numbers that make no sense.
     """
+    # No error and no notice: a client that asks for more has to look at what it got.
     size = min(_number(query, "pageSize", DEFAULT_SIZE), LARGEST_SIZE)
     if forward_only:
         return _forward(documents, query, address, size)

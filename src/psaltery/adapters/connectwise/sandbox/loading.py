@@ -21,6 +21,7 @@ def complete(world: World) -> None:
         for name in world.store.collections():
             if name not in INTERNAL:
                 _stamp(world, name)
+        # Lines first: an invoice is priced from what hangs on it.
         priced = _hang(world)
         for invoice in world.all("invoices"):
             _complete_invoice(world, invoice, priced=invoice["id"] in priced)

@@ -81,6 +81,7 @@ def _find(world: World, invoice_id: int, payment_id: int) -> Document:
 
 def _own(world: World, invoice_id: int, payment_id: int) -> Document:
     row = _find(world, invoice_id, payment_id)
+    # ConnectWise's own payment chain keeps these.
     if row["source"] == "WisePay":
         raise refused(LABEL, "InvalidObject", "WisePay payments are read-only.", "source")
     return row
@@ -127,6 +128,7 @@ def _bounded(world: World, invoice: Document, row: Document, before: Decimal) ->
     """The amount as it will be kept: never more than what is open, on either side."""
     amount: Decimal = row["amount"]
     room: Decimal = invoice["balance"] + before
+    # A negative invoice is paid with negative amounts, anything else with positive ones.
     if amount * invoice["total"] < 0:
         message = "The amount has the wrong sign for this invoice."
         raise refused(LABEL, "InvalidObject", message, "amount")
@@ -143,6 +145,7 @@ def _bounded(world: World, invoice: Document, row: Document, before: Decimal) ->
 
 
 def _check_memo(world: World, memo_id: int, amount: Decimal, before: Decimal) -> None:
+    # A memo's balance is negative; what this record already uses of it can be used again.
     usable: Decimal = before - world.get("invoices", memo_id)["balance"]
     if amount > usable:
         message = f"The credit memo has only {usable} left to apply."

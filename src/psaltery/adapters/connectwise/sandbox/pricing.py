@@ -86,6 +86,7 @@ def _sum(charges: list[Charge], kind: str) -> Decimal:
 
 
 def _shares(charges: list[Charge], tax_codes: Mapping[int, dict[str, Any]]) -> Iterable[TaxShare]:
+    # In the order of the lines, so that entries come out the same each time.
     used = dict.fromkeys(charge.tax_code for charge in charges if charge.taxable)
     for code_id in used:
         if code_id is None or code_id not in tax_codes:

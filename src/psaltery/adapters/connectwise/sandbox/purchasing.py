@@ -156,6 +156,7 @@ def _rate(world: World, order: Document) -> Decimal:
 
 def _post_slip(world: World, order: Document, slip: str, rows: list[Document]) -> None:
     ledger_key = ledger.key("purchase", order["id"], slip)
+    # What a batch has taken stays as it was, whatever happens to the order.
     known = ledger.find(world, ledger_key)
     if known is not None and any(entry["batch"] is not None for entry in known["entries"]):
         return

@@ -47,6 +47,7 @@ def _prepare_invoice(world: World, row: Document, before: Document | None, membe
         raise refused("Invoice", "InvalidObject", "A closed invoice cannot be changed.", "status")
     _check_number(world, row)
     kept = {name: before.get(name) for name in COMPUTED}
+    # What a PUT leaves out keeps its value here: a head without company or dates can't be priced.
     merged = before | {key: value for key, value in row.items() if value is not None} | kept
     return merged | invoices.placed(world, merged)
 

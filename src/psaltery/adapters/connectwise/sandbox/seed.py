@@ -292,6 +292,7 @@ def populate(world: World, seed: int, companies: int, count: int, last_day: date
 
     About one invoice in six bills an agreement; there is a purchase order for every 20.
     """
+    # One generator for everything, drawn from in a fixed order: that makes a seed repeatable.
     chance = random.Random(seed)
     customers = [company(world, number, chance) for number in range(companies)]
     if not customers:

@@ -120,6 +120,7 @@ class World:
 
     def save(self, collection: str, document: Document, member: str = OPERATOR) -> Document:
         """Store a record with fresh `_info` and tell the listeners. Returns what is stored."""
+        # Who made a record stays; every write moves lastUpdated, which is its version.
         before = self.store.get(collection, str(document["id"]))
         stamped = document | {"_info": self._info(before, member)}
         self.store.put(collection, str(document["id"]), stamped)

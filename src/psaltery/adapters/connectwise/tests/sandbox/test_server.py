@@ -118,9 +118,11 @@ def test_behaviour_is_shown_and_unknown_switches_are_refused(control):
 def test_the_command_serves_until_it_is_told_to_stop():
     command = [sys.executable, "-m", "psaltery.adapters.connectwise.sandbox"]
     options = ["--companies", "2", "--invoices", "3", "--company", "acme", "--no-limits"]
+    options += ["--fault", '{"kind": "status", "status": 503, "path": "companyinfo"}']
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
     try:
         address = re.search(r"http://\S+\d", process.stdout.readline())[0]
+        assert httpx2.get(f"{address}/login/companyinfo/acme").status_code == 503
         info = httpx2.get(f"{address}/login/companyinfo/acme").json()
         assert info["CompanyID"] == "acme"
     finally:
