@@ -29,7 +29,7 @@ def configuration(level: str, form: str) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     as_console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    last = [structlog.dev.ConsoleRenderer()] if as_console else _json()
+    last = [_console()] if as_console else _json()
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -54,8 +54,17 @@ def configuration(level: str, form: str) -> dict[str, Any]:
     }
 
 
+def _console() -> Any:
+    return structlog.dev.ConsoleRenderer(
+        exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False)
+    )
+
+
 def _json() -> list[Any]:
     return [
-        structlog.processors.dict_tracebacks,
+        # Without local variables: tokens and customers' data stay out of the log.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ),
         structlog.processors.JSONRenderer(default=str),
     ]
