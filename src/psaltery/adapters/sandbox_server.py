@@ -46,6 +46,7 @@ class _Connection(BaseHTTPRequestHandler):
             finally:
                 getattr(parts, "close", lambda: None)()
         except ConnectionError:
+            # A fault that drops the answer, or a client that left: nothing more is sent.
             self.close_connection = True
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -107,6 +108,7 @@ class _Connection(BaseHTTPRequestHandler):
         for part in () if bodiless else parts:
             self.wfile.write(part)
             sent += len(part)
+        # A body that was cut: the client waits for the rest until the connection ends.
         if length is not None and sent < length and not bodiless:
             self.close_connection = True
 
@@ -127,6 +129,7 @@ class _Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
 
     def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection, remembered until it ends."""
         connection, address = super().get_request()
         if self._tls:
             # The handshake is left to the connection's own thread: a silent client blocks nobody.
@@ -137,6 +140,7 @@ class _Server(ThreadingHTTPServer):
         return connection, address
 
     def shutdown_request(self, request: Any) -> None:
+        """Ends one connection, and forgets it."""
         self._open.discard(request)
         super().shutdown_request(request)
 
@@ -148,6 +152,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def end_connections(self) -> None:
+        """Ends the connections that clients keep open, so that none talks to a stopped server."""
         for connection in list(self._open):
             try:
                 connection.shutdown(socket.SHUT_RDWR)

@@ -72,6 +72,7 @@ class Clock:
         self.offset = timedelta()
 
     def now(self) -> datetime:
+        """The present moment, as the sandbox sees it."""
         return datetime.now(UTC) + self.offset
 
 
@@ -101,6 +102,7 @@ class Store:
         )
         file.execute("CREATE TABLE IF NOT EXISTS counters (collection TEXT PRIMARY KEY, last INT)")
         rows = file.execute("SELECT collection, id, body FROM documents ORDER BY position")
+        # Insertion order is position order, which `ON CONFLICT` keeps for changed documents.
         for collection, identifier, body in rows:
             self._documents[collection][identifier] = decode(body)
         self._counters.update(file.execute("SELECT collection, last FROM counters"))
@@ -121,6 +123,7 @@ class Store:
                     self._file.execute("COMMIT")
 
     def put(self, collection: str, identifier: str, document: Document) -> None:
+        """Saves the document; one that is already there keeps its place in the order."""
         with self.transaction():
             self._documents[collection][identifier] = document
             self._revisions[collection] += 1
@@ -132,9 +135,11 @@ class Store:
                 )
 
     def get(self, collection: str, identifier: str) -> Document | None:
+        """The document, or None."""
         return self._documents[collection].get(identifier)
 
     def delete(self, collection: str, identifier: str) -> None:
+        """Forgets the document; nothing happens when it is not there."""
         with self.transaction():
             self._documents[collection].pop(identifier, None)
             self._revisions[collection] += 1
@@ -169,6 +174,7 @@ class Store:
             return last
 
     def close(self) -> None:
+        """Lets go of the file; what is in memory stays readable."""
         with self.lock:
             if self._file:
                 self._file.close()
@@ -190,6 +196,7 @@ class Fault:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def meets(self, method: str, path: str, tenant: str | None) -> bool:
+        """Whether the rule is about such a request, and not used up."""
         return (
             self.times != 0
             and self.method in (None, method)
@@ -198,6 +205,7 @@ class Fault:
         )
 
     def as_dict(self) -> Document:
+        """The rule as it was sent, with its id and how often it was applied."""
         own = {name: getattr(self, name) for name in self.__slots__ if name != "extra"}
         return {**own, **self.extra}
 
@@ -224,10 +232,12 @@ class Faults:
             return fault
 
     def clear(self) -> None:
+        """Removes every rule."""
         with self._lock:
             self._rules.clear()
 
     def listed(self) -> list[Document]:
+        """The rules in the order in which they are tried, used up ones too."""
         with self._lock:
             return [rule.as_dict() for rule in self._rules]
 
@@ -240,6 +250,7 @@ class Faults:
                 if rule.after > 0:
                     rule.after -= 1
                     continue
+                # -1 means until removed, and stays -1.
                 rule.times -= rule.times > 0
                 rule.applied += 1
                 return rule
@@ -397,6 +408,7 @@ def _play(fault: Fault, request: Request, handler: Handler) -> Response:
         case "drop":
             raise ConnectionAbortedError("dropped before anything was done")
         case "lost_answer":
+            # What clients fear most: it is done, and nobody was told.
             handler(request)
             raise ConnectionAbortedError("dropped after the work was done")
         case "slow":

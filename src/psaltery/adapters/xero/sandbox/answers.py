@@ -92,29 +92,35 @@ def problem(status: int, title: str, detail: str, **headers: str) -> Response:
         "Instance": new_id(),
         "Extensions": {},
     }
+    # Python's keyword arguments cannot hold the hyphens of header names.
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Response(encode(value), status, content_type="application/json", headers=named)
 
 
 def token_expired(at: datetime) -> Response:
+    """Worth one refresh; the date is in American order, as Xero writes it."""
     moment = at.strftime("%m/%d/%Y %H:%M:%S")
     return problem(401, "Unauthorized", f"TokenExpired: token expired at {moment}")
 
 
 def unauthorised() -> Response:
+    """No token, or one that was never issued or is revoked."""
     return problem(401, "Unauthorized", "AuthenticationUnsuccessful")
 
 
 def scope_missing() -> Response:
+    """Refreshing does not help; only a new consent does."""
     challenge = 'Bearer error="insufficient_scope"'
     return problem(401, "Unauthorized", "AuthorizationUnsuccessful", WWW_Authenticate=challenge)
 
 
 def tenant_forbidden() -> Response:
+    """The token is good, but not for this tenant."""
     return problem(403, "Forbidden", "AuthenticationUnsuccessful")
 
 
 def not_found() -> Response:
+    """Plain text, unlike every other failure."""
     text = "The resource you're looking for cannot be found"
     return Response(text, 404, mimetype="text/plain")
 
@@ -193,6 +199,7 @@ def elements_answer(
     summarise = request.args.get("summarizeErrors", "true").lower() != "false"
     bad = [element for element in elements if element.refused]
     if bad and summarise:
+        # The ids of what was written are nowhere in this answer.
         return _summary(request, [shown(element, id_field, flag, False) for element in bad])
     items = [shown(element, id_field, flag, not summarise) for element in elements]
     if collection in ("Accounts", "TaxRates", "TrackingCategories", "ContactGroups"):
@@ -206,6 +213,7 @@ def posted(request: Request, collection: str) -> list[Document]:
         value = _parsed(request)
     except (msgspec.DecodeError, ValueError) as error:
         raise Failure(_unreadable(request, str(error))) from error
+    # A bare object, a list and a named list are all taken.
     if isinstance(value, dict) and isinstance(value.get(collection), list):
         value = value[collection]
     elements = value if isinstance(value, list) else [value]
@@ -217,6 +225,7 @@ def posted(request: Request, collection: str) -> list[Document]:
 def _parsed(request: Request) -> Any:
     kind = request.headers.get("Content-Type", "")
     data = request.get_data()
+    # Some clients send XML and say nothing; the first character tells.
     if "xml" in kind or (data.lstrip()[:1] == b"<"):
         return xml_wire.read(data)
     return decode(data)

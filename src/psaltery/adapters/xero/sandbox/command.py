@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,8 @@ def build(options: Options) -> Sandbox:
 def run(options: Options) -> None:
     """Serves until SIGTERM or Ctrl-C; says its address on the first line of output."""
     sandbox = build(options)
+    # A large history is never garbage; looking through it would slow single answers down.
+    gc.freeze()
     server = sandbox.serve(options.host, options.port)
     sys.stdout.write(f"Xero sandbox on {server.url}\n")
     sys.stdout.flush()

@@ -198,6 +198,7 @@ def _people_problems(contact: Document) -> list[str]:
 
 
 def email_problem(email: str) -> str:
+    """Xero's words for an address that is none."""
     return f"Email address '{email}' is invalid."
 
 

@@ -43,6 +43,7 @@ class Control:
         """Raises `KeyError` or `ValueError` for what makes no sense; the kit answers 400."""
         sent: Document = decode(request.data) if request.data else {}
         place = request.path.removeprefix("/_control/").rstrip("/")
+        # Deliveries wait for the receiver and so stay outside of the transaction.
         with self.world.store.transaction():
             match place:
                 case "organisations":

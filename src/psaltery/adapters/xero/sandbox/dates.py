@@ -17,6 +17,7 @@ _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
 
 def milliseconds(moment: datetime) -> int:
     """Whole milliseconds since 1970; integers only, so that nothing is lost."""
+    # Python's timestamp() is a float and would lose the last digit.
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -39,6 +40,7 @@ def wire_milliseconds(text: str) -> int | None:
 
 
 def from_wire(text: str) -> datetime | None:
+    """The moment inside `/Date(…)/`; None when the text is no such date."""
     number = wire_milliseconds(text)
     return None if number is None else _EPOCH + timedelta(milliseconds=number)
 
@@ -49,6 +51,7 @@ def iso_day(day: date) -> str:
 
 
 def iso_moment(moment: datetime) -> str:
+    """`2026-10-02T03:14:05.123`: UTC without saying so."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 

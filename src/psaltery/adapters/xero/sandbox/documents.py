@@ -41,6 +41,7 @@ class Problems:
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
+        """Whatever is refused inside is kept, and the work goes on after it."""
         try:
             yield
         except Refused as refused:
@@ -48,6 +49,7 @@ class Problems:
             self.nested.update(refused.nested)
 
     def end(self) -> None:
+        """Raises `Refused` with everything gathered, if anything was."""
         if self.messages:
             raise Refused(*dict.fromkeys(self.messages), nested=self.nested)
 
@@ -105,6 +107,7 @@ def check_lock(books: Books, when: date) -> None:
 
 
 def is_locked(books: Books, when: date) -> bool:
+    """Whether the date is in a locked period."""
     try:
         check_lock(books, when)
     except Refused:
@@ -120,6 +123,7 @@ def currency(books: Books, sent: Document, existing: Document) -> Document:
         raise Refused(f"Organisation is not subscribed to currency {code}")
     rate = sent.get("CurrencyRate") or existing.get("CurrencyRate")
     if code == own:
+        # A rate sent for the own currency is ignored.
         rate = 1
     # Without a rate Xero takes the day's; the sandbox has one rate for all days.
     known = lines.amount(rate or "1.1", "CurrencyRate")
@@ -127,6 +131,7 @@ def currency(books: Books, sent: Document, existing: Document) -> Document:
 
 
 def line_amount_types(sent: Document, existing: Document) -> str:
+    """`Exclusive`, `Inclusive` or `NoTax`, in any case of letters. Raises `Refused`."""
     value = str(sent.get("LineAmountTypes") or existing.get("LineAmountTypes") or "Exclusive")
     if value.lower() not in LINE_AMOUNT_TYPES:
         raise Refused(f"LineAmountTypes '{value}' is not valid")
@@ -202,6 +207,7 @@ def next_number(books: Books, kind: str, prefix: str) -> str:
 
 
 def money(totals: lines.Totals) -> Document:
+    """The lines and their sums as members of a document."""
     return {
         "LineItems": totals.lines,
         "SubTotal": totals.sub_total,
@@ -221,6 +227,7 @@ def plain_fields(sent: Document, existing: Document, names: tuple[str, ...]) -> 
 
 
 def nested_contact(books: Books, contact: Document) -> Document:
+    """The contact inside a document, by its present name."""
     current = books.get("Contacts", contact["ContactID"])
     return contacts.nested(current or contact)
 
@@ -239,4 +246,5 @@ def public(document: Document) -> Document:
 
 
 def fresh_id(existing: Document, name: str) -> str:
+    """The id of what exists, or a new one."""
     return str(existing.get(name) or new_id())

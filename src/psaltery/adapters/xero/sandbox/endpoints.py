@@ -44,13 +44,16 @@ class Call:
 
     @property
     def writing(self) -> Writing:
+        """How documents are to be written: PUT only creates, POST updates too."""
         four = self.request.args.get("unitdp") == "4"
         return Writing(self.books, self.client.id, four, self.request.method == "POST")
 
     def wrap(self) -> Document:
+        """The envelope around what is answered."""
         return answers.envelope(self.client.name, self.books.clock.now())
 
     def answer(self, collection: str, items: list[Document]) -> Response:
+        """A successful answer with these items."""
         return answers.body(self.request, {**self.wrap(), collection: items})
 
 
@@ -98,6 +101,7 @@ WRITERS: dict[str, Writer] = {
     "TaxRates": lambda call, sent: setup_lists.write_tax_rate(call.books, sent),
     "TrackingCategories": lambda call, sent: setup_lists.write_category(call.books, sent),
 }
+# Xero swallowed errors when several of these came together, so it takes only one.
 ONE_AT_A_TIME = ("Accounts", "Currencies", "TaxRates", "TrackingCategories")
 
 
@@ -308,6 +312,7 @@ def _allocations(call: Call, endpoint: str, document: Document, more: list[str])
 def _options(call: Call, category: Document, more: list[str]) -> Response:
     identifier = category["TrackingCategoryID"]
     if call.request.method == "DELETE" and more:
+        # An option that is in use cannot go; archiving is what Xero does instead.
         sent: list[Document] = [{"TrackingOptionID": more[0], "Status": "ARCHIVED"}]
     else:
         sent = answers.posted(call.request, "Options")

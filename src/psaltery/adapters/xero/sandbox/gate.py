@@ -85,6 +85,7 @@ class Gate:
         reached = tenant is not None and self.identity.tokens.reaches(access, tenant_id)
         if tenant is None or not reached or tenant["tenantType"] != "ORGANISATION":
             return answers.tenant_forbidden()
+        # Files on a document have a scope of their own.
         attachments = len(rest) > 1 and rest[1].lower() == "attachments"
         if not resources.allowed(set(access.scopes), endpoint, request.method, attachments):
             return answers.scope_missing()
@@ -128,6 +129,7 @@ class Gate:
         if len(key) > 128:
             message = "Idempotency Key exceeds the maximum length of 128 characters"
             return answers.exception(request, 10, "ValidationException", message)
+        # A repeat that overtakes the first call must wait for its answer.
         with self.world.store.lock:
             return self._kept(call, f"{client.id} {key}", key, endpoint, rest)
 

@@ -205,6 +205,7 @@ class Identity:
         return Response(b"", 200)
 
     def userinfo(self, request: Request) -> Response:
+        """Who the person behind the token is."""
         access = self.bearer(request)
         if isinstance(access, Response):
             return access
@@ -213,6 +214,7 @@ class Identity:
         return json_response({"sub": user["sub"], "email": user["email"], **names})
 
     def discovery(self, request: Request) -> Response:
+        """The OpenID document; addresses are those under which the sandbox was reached."""
         here = origin(request)
         return json_response(
             {
@@ -243,6 +245,7 @@ class Identity:
         return answers.token_expired(expired) if expired else access
 
     def connections(self, request: Request) -> Response:
+        """The tenants of this token; no tenant header is needed."""
         access = self.bearer(request)
         if isinstance(access, Response):
             return access
@@ -250,6 +253,7 @@ class Identity:
         return json_response(self.tokens.connections(access, event))
 
     def connection(self, request: Request, identifier: str) -> Response:
+        """DELETE takes the connection's id, which is not the tenant's."""
         access = self.bearer(request)
         if isinstance(access, Response):
             return access
@@ -259,6 +263,7 @@ class Identity:
 
 
 def origin(request: Request) -> str:
+    """`http://127.0.0.1:9100`: one origin stands for Xero's three."""
     return request.host_url.rstrip("/")
 
 

@@ -43,6 +43,7 @@ class Window:
     used: int = 0
 
     def roll(self, now: datetime) -> None:
+        """Starts the window anew when it is over; a clock set back starts it too."""
         if self.started is None or now >= self.started + self.length or now < self.started:
             self.started, self.used = now, 0
 
@@ -92,6 +93,7 @@ class Limits:
         now = self.clock.now()
         for window in (usage.minute, usage.day, app):
             window.roll(now)
+        # A refused call uses nothing up.
         if self.on:
             self._refuse(usage, app, now)
             usage.minute.used += 1
@@ -105,6 +107,7 @@ class Limits:
         }
 
     def _refuse(self, usage: Usage, app: Window, now: datetime) -> None:
+        # No Retry-After here: Xero promises it for the minute and the day only.
         if usage.running >= CONCURRENT:
             raise Exceeded("concurrent", None)
         if usage.day.used >= self.per_day:

@@ -55,6 +55,7 @@ class Totals:
 
     @property
     def total(self) -> Decimal:
+        """Net and tax together, which for inclusive lines is what was sent."""
         return self.sub_total + self.total_tax
 
 
@@ -74,6 +75,7 @@ def worked_out(books: Books, sent: list[Document], rules: Rules) -> Totals:
 def _add(totals: Totals, line: Document, rules: Rules) -> None:
     totals.lines.append(line)
     net, tax = line.get("LineAmount", ZERO), line.get("TaxAmount", ZERO)
+    # Sums of rounded lines; tax is never worked out on the sum.
     totals.sub_total += net - tax if rules.amount_types == "Inclusive" else net
     totals.total_tax += tax
     totals.discount += line.pop("_discount", ZERO)
@@ -81,6 +83,7 @@ def _add(totals: Totals, line: Document, rules: Rules) -> None:
 
 def _line(books: Books, sent: Document, rules: Rules) -> Document:
     line: Document = {"LineItemID": sent.get("LineItemID") or new_id()}
+    # An item fills in what the line leaves open; what the line says wins.
     item = _item(books, sent, rules)
     defaults = _item_defaults(item, rules)
     merged = {**defaults, **{k: v for k, v in sent.items() if v is not None}}
@@ -163,6 +166,7 @@ def _price(
     given: dict[str, Decimal], quantity: Decimal | None, sent: Document, rules: Rules
 ) -> Decimal:
     decimals = FOUR if rules.four_decimals else CENT
+    # The price is rounded before anything is multiplied with it.
     if "UnitAmount" in given:
         return given["UnitAmount"].quantize(decimals, ROUND_HALF_UP)
     whole = given.get("LineAmount", ZERO)
@@ -207,6 +211,7 @@ def _account_and_tax(books: Books, sent: Document, rules: Rules) -> Document:
         tax = sent.get("TaxType")
         return {"TaxType": _tax_rate(books, tax)["TaxType"]} if tax else {}
     _check_usable(account, rules)
+    # The line's own tax overrides the account's; without tax neither counts.
     tax_type = "NONE" if rules.amount_types == "NoTax" else sent.get("TaxType")
     tax_type = account["TaxType"] if tax_type is None else tax_type
     if rules.amount_types != "NoTax":
@@ -237,6 +242,7 @@ def _check_usable(account: Document, rules: Rules) -> None:
     code = account.get("Code") or account["AccountID"]
     if account["Status"] != "ACTIVE":
         raise Refused(f"Account code '{code}' has been archived or deleted")
+    # Receivables and payables are Xero's own business.
     system = account.get("SystemAccount") in ("DEBTORS", "CREDITORS")
     wrong_side = rules.sales and account["Type"] in ("DIRECTCOSTS",)
     if account["Type"] == "BANK" or system or wrong_side:
@@ -266,6 +272,7 @@ def _tax_amount(books: Books, line: Document, sent: Document, rules: Rules) -> D
     """Tax of each line by itself, to cents; an amount given by the sender is kept."""
     if rules.amount_types == "NoTax":
         return ZERO
+    # Xero trusts a tax amount that is posted, however odd.
     if sent.get("TaxAmount") is not None:
         return cents(amount(sent["TaxAmount"], "TaxAmount"))
     if not line.get("TaxType"):

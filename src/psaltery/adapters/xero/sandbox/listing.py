@@ -29,6 +29,8 @@ class Detail:
     level: str = "full"
     """`list` (no page asked for), `paged`, `summary` (summaryOnly) or `full` (one document)."""
     four_decimals: bool = False
+    archived: bool = False
+    """Archived parts too, such as options of a tracking category."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,18 @@ class Resource:
 
 
 def flag(request: Request, name: str) -> bool:
+    """Whether a yes-or-no parameter says yes."""
     return request.args.get(name, "").lower() == "true"
 
 
 def detail_of(request: Request, single: bool = False) -> Detail:
-    four = request.args.get("unitdp") == "4"
+    """The level of detail that the parameters ask for; a single document is always whole."""
+    four, archived = request.args.get("unitdp") == "4", flag(request, "includeArchived")
     if single:
-        return Detail("full", four)
+        return Detail("full", four, archived)
     if flag(request, "summaryOnly"):
-        return Detail("summary", four)
-    return Detail("paged" if "page" in request.args else "list", four)
+        return Detail("summary", four, archived)
+    return Detail("paged" if "page" in request.args else "list", four, archived)
 
 
 class Lister:
@@ -82,6 +86,7 @@ class Lister:
         page: Document = {}
         if resource.paged and detail.level != "list":
             page, documents = _page(request, documents)
+        # Raw JSON is spliced into the answer: a thousand invoices cost no encoding twice.
         items = [self._shown(books, resource, document, detail) for document in documents]
         if answers.wants_xml(request):
             items = [msgspec.json.decode(item) for item in items]
@@ -122,6 +127,7 @@ def _default_order(resource: Resource) -> Callable[[Document], Any]:
     if not resource.since:
         return lambda document: 0
 
+    # The id breaks ties, which keeps pages apart when many records share a moment.
     def key(document: Document) -> tuple[int, str]:
         updated = document.get("UpdatedDateUTC", "")
         return dates.wire_milliseconds(updated) or 0, str(document[resource.id_field])
@@ -173,6 +179,7 @@ def _ordered(
         keys = where.parse_order(text, resource.fields, resource.owner)
     except where.BadQuery as error:
         raise _bad_query(request, error) from error
+    # Sorting is stable, so the least important key goes first.
     for read, descending in reversed(keys):
 
         def key(document: Document, read: where.Test = read) -> tuple[bool, Any]:
@@ -188,6 +195,7 @@ def _bad_query(request: Request, error: where.BadQuery) -> Failure:
 
 
 def _page(request: Request, documents: list[Document]) -> tuple[Document, list[Document]]:
+    # Sizes out of range are clamped, not refused.
     size = min(max(_whole(request, "pageSize", PAGE_SIZE), 1), MOST)
     page = max(_whole(request, "page", 1), 1)
     count = len(documents)

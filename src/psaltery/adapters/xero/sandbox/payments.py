@@ -213,6 +213,7 @@ def create_batch(books: Books, sent: Document) -> Applied:
     account = _account(books, sent)
     when = documents.day(sent, "Date") or documents.today(books)
     targets = [_target(books, part)[1] for part in parts]
+    # Everything is checked before anything is written: a batch is one line at the bank.
     for part, target in zip(parts, targets, strict=True):
         _check_amount(target, lines.cents(lines.amount(part.get("Amount"), "Amount")))
     kind = "RECBATCH" if targets[0]["Type"] == "ACCREC" else "PAYBATCH"
@@ -258,6 +259,7 @@ def delete_batch(books: Books, batch: Document, sent: Document) -> Applied:
 
 
 def view(payment: Document) -> Document:
+    """The payment as it is read: the same in lists and by itself."""
     return {**documents.public(payment), "HasValidationErrors": False}
 
 

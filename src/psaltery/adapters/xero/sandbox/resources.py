@@ -195,7 +195,7 @@ LISTS = {
             "TrackingCategories",
             "TrackingCategory",
             Fields(text="TrackingCategoryID Name Status"),
-            lambda category, _: setup_lists.visible_category(category, False),
+            lambda category, detail: setup_lists.visible_category(category, detail.archived),
             since=False,
             hidden=_archived_category,
         ),

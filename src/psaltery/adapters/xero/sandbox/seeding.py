@@ -50,6 +50,7 @@ class Amounts:
 
 
 def identifier(source: random.Random) -> str:
+    """An id that follows from the seed."""
     return str(uuid.UUID(int=source.getrandbits(128), version=4))
 
 
@@ -70,6 +71,7 @@ def fill(world: World, seed: int, orgs: int, amounts: Amounts) -> None:
 
 
 def add_user(world: World, source: random.Random, first: str, last: str) -> None:
+    """Someone who can sign in and consent."""
     user = {"id": identifier(source), "sub": uuid.UUID(identifier(source)).hex}
     user |= {"first": first, "last": last, "email": f"{first}.{last}@example.com".lower()}
     world.store.put("oauth/users", user["id"], user)
@@ -169,6 +171,7 @@ class History:
         self.bank = next(a for a in books.all("Accounts") if a["Type"] == "BANK")
 
     def add(self, amounts: Amounts) -> None:
+        """Writes the history straight into the books: twenty thousand invoices take seconds."""
         people = [self._contact(n) for n in range(max(amounts.contacts, int(amounts.invoices > 0)))]
         made = [
             self._invoice(n, self.source.choice(people), amounts.invoices)

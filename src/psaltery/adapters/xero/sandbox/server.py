@@ -88,6 +88,7 @@ class Sandbox:
         return serve(self, host, port, tls)
 
     def close(self) -> None:
+        """Lets go of the state file."""
         self.store.close()
 
     def organisations(self) -> list[Document]:

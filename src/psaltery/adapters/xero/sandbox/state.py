@@ -99,12 +99,15 @@ class Books:
         self._indexes: dict[str, _Index] = defaultdict(_Index)
 
     def collection(self, kind: str) -> str:
+        """The store's name for this organisation's documents of a kind."""
         return f"{self.tenant_id}/{kind}"
 
     def get(self, kind: str, identifier: str) -> Document | None:
+        """The document with that id, in any case of letters."""
         return self.store.get(self.collection(kind), identifier.lower())
 
     def all(self, kind: str) -> list[Document]:
+        """Every document of the kind, oldest first."""
         return self.store.all(self.collection(kind))
 
     def put(self, kind: str, document: Document) -> Document:
@@ -112,6 +115,7 @@ class Books:
         collection, identifier = self.collection(kind), str(document[ID_FIELDS[kind]]).lower()
         before = self.store.get(collection, identifier)
         index = self._indexes[kind]
+        # Documents may have been loaded past this class; a stale index is then rebuilt later.
         current = index.revision == self.store.revision(collection)
         self.store.put(collection, identifier, document)
         if current:
@@ -134,6 +138,7 @@ class Books:
         return stamped
 
     def delete(self, kind: str, identifier: str) -> None:
+        """Forgets the document altogether, which Xero does with few kinds."""
         self.store.delete(self.collection(kind), identifier.lower())
 
     def lookup(self, kind: str, index_name: str, value: str) -> list[Document]:
@@ -152,6 +157,7 @@ class Books:
         index.revision = self.store.revision(self.collection(kind))
 
     def organisation(self) -> Document:
+        """The organisation itself. Raises `LookupError` for a practice or an unknown tenant."""
         document = self.get("Organisation", "own")
         if document is None:
             raise LookupError(f"no organisation {self.tenant_id}")
@@ -185,6 +191,7 @@ class World:
         self.listeners: list[Callable[[Books, str, Document, str], None]] = []
 
     def books(self, tenant_id: str) -> Books:
+        """The one object that stands for the tenant's books."""
         tenant_id = tenant_id.lower()
         if tenant_id not in self._books:
             books = Books(self.store, self.clock, tenant_id)
@@ -197,6 +204,7 @@ class World:
         return self.store.all("tenants")
 
     def tenant(self, tenant_id: str) -> Document | None:
+        """The tenant with that id, in any case of letters."""
         return self.store.get("tenants", tenant_id.lower())
 
     @contextmanager

@@ -57,12 +57,15 @@ class Tokens:
         return RSAKey.import_key(known)
 
     def now(self) -> datetime:
+        """The sandbox's time."""
         return self.world.clock.now()
 
     def users(self) -> list[Document]:
+        """The people who can sign in."""
         return self.store.all("oauth/users")
 
     def user(self, user_id: str) -> Document:
+        """The person. Raises `KeyError` for an unknown id."""
         known = self.store.get("oauth/users", user_id)
         if known is None:
             raise KeyError(user_id)
@@ -87,6 +90,7 @@ class Tokens:
         tenant = self.world.tenant(tenant_id)
         if tenant is None:
             raise KeyError(tenant_id)
+        # Connecting again keeps the connection's id and creation date.
         key = f"{client.id} {user_id} {tenant['tenantId']}"
         now = _seven_digits(self.now())
         known = self.store.get("oauth/connections", key) or {
@@ -114,6 +118,7 @@ class Tokens:
                 yield connection
 
     def reaches(self, access: Access, tenant_id: str) -> bool:
+        """Whether the token may be used for the tenant."""
         if access.tenant_id:
             return access.tenant_id == tenant_id
         if access.user_id is None:
@@ -152,6 +157,7 @@ class Tokens:
         """The consent behind a code, once. Raises `InvalidGrant`."""
         with self.store.transaction():
             record = self.store.get("oauth/codes", code)
+            # Gone whatever comes next: a code that failed once is spent too.
             self.store.delete("oauth/codes", code)
         if record is None or record["expires"] < dates.milliseconds(self.now()):
             raise InvalidGrant
@@ -185,6 +191,7 @@ class Tokens:
             record = self.store.get("oauth/refresh", token)
             if record is None or record["client"] != client.id or not self._usable(record):
                 raise InvalidGrant
+            # A later consent widens what older refresh tokens are worth.
             grant = self.store.get("oauth/grants", f"{client.id} {record['user']}")
             scopes = grant["scopes"] if grant else record["scopes"]
             result = self.issue({**record, "scopes": scopes}, issuer)
@@ -268,6 +275,7 @@ class Tokens:
             self.revoke_user(client.id, record["user"])
 
     def revoke_user(self, client_id: str, user_id: str | None) -> None:
+        """Ends what this person gave this app."""
         with self.store.transaction():
             for collection in ("oauth/refresh", "oauth/access", "oauth/grants"):
                 for record in self.store.all(collection):

@@ -59,6 +59,7 @@ class Webhooks:
         self._lock = threading.Lock()
 
     def subscription(self) -> Document | None:
+        """The address, key and categories, when there is a subscription."""
         return self.store.get("webhooks", "subscription")
 
     def subscribe(self, sent: Document) -> Document:
@@ -103,6 +104,7 @@ class Webhooks:
     def _deliver_queued(self) -> None:
         while True:
             events = self._queue.get()
+            # What happened together is delivered together, as Xero does.
             while not self._queue.empty() and len(events) < 100:
                 events = events + self._queue.get()
             self.deliver(events)
@@ -124,6 +126,7 @@ class Webhooks:
         signed = signature(body, subscription["key"])
         if forged:
             signed = ("A" if signed[0] != "A" else "B") + signed[1:]
+        # Not tried again by itself: a test that wants the repeat asks for a replay.
         status, answer = _post(subscription["url"], body, signed)
         record: Document = {"at": self.clock.now().isoformat(), "body": body.decode()}
         record |= {"signature": signed, "status": status, "answer": answer, "forged": forged}
@@ -145,6 +148,7 @@ class Webhooks:
         return [self._send(delivery["body"].encode()) for delivery in chosen]
 
     def idle(self) -> bool:
+        """Whether nothing waits to be delivered."""
         return self._queue.empty()
 
 

@@ -121,37 +121,44 @@ class _Parser:
         self.at = 0
 
     def peek(self) -> str:
+        """The text of the next token, empty at the end."""
         return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
 
     def take(self) -> tuple[str, str]:
+        """The next token, which must be there."""
         if self.at >= len(self.tokens):
             raise BadQuery("Expression expected")
         self.at += 1
         return self.tokens[self.at - 1]
 
     def accept(self, *words: str) -> bool:
+        """Takes the next token if it is one of the words; a string that reads alike is none."""
         if self.peek().lower() in words and self.tokens[self.at][0] != "string":
             self.at += 1
             return True
         return False
 
     def expect(self, sign: str) -> None:
+        """Takes the sign, which must be next."""
         if not self.accept(sign):
             raise BadQuery(f"'{sign}' expected")
 
     def either(self) -> Test:
+        """`a OR b OR …`."""
         tests = [self.both()]
         while self.accept("or", "||"):
             tests.append(self.both())
         return tests[0] if len(tests) == 1 else lambda d: any(test(d) for test in tests)
 
     def both(self) -> Test:
+        """`a AND b AND …`."""
         tests = [self.single()]
         while self.accept("and", "&&"):
             tests.append(self.single())
         return tests[0] if len(tests) == 1 else lambda d: all(test(d) for test in tests)
 
     def single(self) -> Test:
+        """A comparison, or something negated or in brackets."""
         if self.accept("!", "not"):
             test = self.single()
             return lambda d: not test(d)
@@ -162,6 +169,7 @@ class _Parser:
         return self.comparison()
 
     def comparison(self) -> Test:
+        """`a == b`, or a yes-or-no value by itself."""
         left, kind = self.operand()
         if self.peek() not in _COMPARE:
             if kind != "flag":
@@ -172,6 +180,7 @@ class _Parser:
         return _compared(sign, (left, kind), (right, other))
 
     def operand(self) -> tuple[Test, str]:
+        """How to get the value from a document, and its type."""
         kind, text = self.take()
         if kind == "string":
             value = plain(text[1:-1].replace('\\"', '"'))
@@ -184,6 +193,7 @@ class _Parser:
         return self.word(text)
 
     def word(self, text: str) -> tuple[Test, str]:
+        """A keyword, a value made by `DateTime(…)` or `guid(…)`, a method call, or a field."""
         lowered = text.lower()
         if lowered in ("true", "false"):
             return (lambda _: lowered == "true"), "flag"
@@ -197,6 +207,7 @@ class _Parser:
         return self.fields.reader(text, self.owner)
 
     def made(self, name: str) -> tuple[Test, str]:
+        """`DateTime(2026,10,02)`, `DateTime.Parse("…")` or `guid("…")`."""
         arguments = self.arguments()
         if name.startswith("guid") or name.endswith("parse"):
             if len(arguments) != 1:
@@ -213,6 +224,7 @@ class _Parser:
         return (lambda _: moment), "date"
 
     def arguments(self) -> list[str]:
+        """The texts between brackets."""
         self.expect("(")
         found: list[str] = []
         while not self.accept(")"):
@@ -222,6 +234,7 @@ class _Parser:
         return found
 
     def method(self, name: str, method: str) -> tuple[Test, str]:
+        """`Name.Contains("x")` and its like."""
         if "." in name and name.rpartition(".")[2].lower() in ("tolower", "toupper"):
             name = name.rpartition(".")[0]
         read, kind = self.fields.reader(name, self.owner)
@@ -245,6 +258,7 @@ def _compared(sign: str, left: tuple[Test, str], right: tuple[Test, str]) -> Tes
         raise BadQuery(f"Operator '{sign}' incompatible with operand types '{kind}' and '{other}'")
     compare = _COMPARE[sign]
     if compare in (operator.eq, operator.ne):
+        # Only equality may meet a missing value; ranges leave such documents out.
         return lambda d: compare(read(d), value(d))
     return lambda d: (a := read(d)) is not None and (b := value(d)) is not None and compare(a, b)
 
