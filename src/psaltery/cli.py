@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from psaltery.commands import audit, check, connections, django, people, sandbox, serve, sync
+from psaltery.commands import audit, check, connections, demo, django, people, sandbox, serve, sync
 from psaltery.commands.printing import ExitCode
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "worker": serve.worker,
     "migrate": serve.migrate,
     "check": check.check,
+    "demo": demo.demo,
     "status": sync.status,
     "pull": sync.pull,
     "post": sync.post,

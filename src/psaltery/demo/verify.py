@@ -1,0 +1,135 @@
+"""Whether the demo's history ended as it must, judged by what both sandboxes have themselves."""
+
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import msgspec
+
+from psaltery.adapters.sandboxing import decode
+from psaltery.connections.models import Organisation
+from psaltery.demo.faults import HELD, IN_STEP, SKIPPED, Fault
+from psaltery.demo.stage import Stage
+from psaltery.demo.world import WorldPage
+from psaltery.posting.models import Link, Posting
+from psaltery.review.models import Blocked, Card
+
+Wire = dict[str, Any]
+_GONE = ("VOIDED", "DELETED")
+
+
+class Report(msgspec.Struct):
+    """What was looked at, and every sentence that should not be there."""
+
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    problems: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        for what, count in self.counts.items():
+            yield f"{count:>5}  {what}"
+        for problem in self.problems:
+            yield f"    ✗  {problem}"
+        yield "Everything ended as it must." if self.ok else f"{len(self.problems)} problems."
+
+
+class Both:
+    """All documents of both sandboxes, by number and id."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.psa = {str(row["id"]): row for row in _documents(stage.psa_url, "invoices")}
+        self.books: dict[str, list[Wire]] = {}
+        for organisation in Organisation.objects.filter(connection__kind="xero", chosen=True):
+            tenant = organisation.external_id
+            self.books[tenant] = _documents(stage.books_url, f"{tenant}/Invoices")
+        self.by_id = {row["InvoiceID"]: row for rows in self.books.values() for row in rows}
+
+
+def _documents(url: str, collection: str) -> list[Wire]:
+    answer = httpx2.get(f"{url}/_control/documents/{collection}", timeout=60)
+    found: list[Wire] = decode(answer.raise_for_status().content)
+    return found
+
+
+def verify(stage: Stage, page: WorldPage) -> Report:
+    """Look at everything. Nothing must be under way meanwhile."""
+    report, both = Report(), Both(stage)
+    links = list(Link.objects.select_related("document", "organisation"))
+    report.counts["invoices in the PSA"] = len(both.psa)
+    report.counts["linked to an invoice of the books, to the cent"] = len(links)
+    for link in links:
+        report.problems += _link_problems(link, both)
+    report.problems += _double(both)
+    for fault in page.faults:
+        report.problems += _fault_problems(fault)
+    report.counts["faults, each in its card or its state"] = len(page.faults)
+    report.problems += _others_held(page)
+    report.counts["exceptions open"] = Card.objects.exclude(state="resolved").count()
+    return report
+
+
+def _link_problems(link: Link, both: Both) -> Iterator[str]:
+    mine, theirs = both.psa.get(link.document.external_id), both.by_id.get(link.books_id)
+    if mine is None or theirs is None:
+        yield f"{link.number}: linked, but missing on one side"
+        return
+    for what, left, right in (
+        ("total", mine["total"], theirs["Total"]),
+        ("tax", mine["salesTax"], theirs["TotalTax"]),
+        ("open balance", mine["balance"], theirs["AmountDue"]),
+    ):
+        if Decimal(left) != Decimal(right):
+            yield f"{link.number}: the {what} is {left} in the PSA and {right} in the books"
+    if mine["invoiceNumber"] != theirs["InvoiceNumber"]:
+        yield f"{link.number}: the books call it {theirs['InvoiceNumber']}"
+
+
+def _double(both: Both) -> Iterator[str]:
+    for rows in both.books.values():
+        live = [row for row in rows if row["Type"] == "ACCREC" and row["Status"] not in _GONE]
+        for number, count in Counter(row["InvoiceNumber"] for row in live).items():
+            if count > 1:
+                yield f"{number} is in the books {count} times"
+
+
+def _fault_problems(fault: Fault) -> Iterator[str]:
+    for number in fault.numbers:
+        posting = Posting.objects.select_related("document").filter(document__number=number).first()
+        if posting is None:
+            yield f"{fault.name}: {number} was never read"
+        elif posting.state != fault.state:
+            yield f"{fault.name}: {number} is {posting.state}, not {fault.state}: {posting.why}"
+        elif fault.state == HELD:
+            yield from _card_problems(fault, posting)
+
+
+def _card_problems(fault: Fault, posting: Posting) -> Iterator[str]:
+    document = posting.document
+    blocked = Blocked.objects.filter(document=document).exclude(card__state="resolved")
+    codes = set(blocked.values_list("card__code", flat=True))
+    if codes != {fault.code}:
+        yield f"{fault.name}: {document.number} is on the cards {sorted(codes)}, not {fault.code}"
+    for row in blocked:
+        if row.amount != document.total or row.currency != document.currency:
+            yield f"{fault.name}: the card says {row.amount}, the document {document.total}"
+    names = set(blocked.values_list("card__organisation__name", flat=True))
+    if names != {fault.organisation or None}:
+        yield f"{fault.name}: {document.number} is on a card of {names}"
+
+
+def _others_held(page: WorldPage) -> Iterator[str]:
+    """Nothing is held, waiting or skipped but what was meant to be."""
+    meant = {number: fault.state for fault in page.faults for number in fault.numbers}
+    for posting in Posting.objects.select_related("document").filter(document__kind="invoice"):
+        number = posting.document.number
+        if posting.state != meant.get(number, IN_STEP):
+            yield f"{number} is {posting.state}: {posting.why}"
+    others = Posting.objects.exclude(document__kind="invoice").exclude(state=SKIPPED)
+    for posting in others.select_related("document"):
+        yield f"{posting.document.kind} {posting.document.number} is {posting.state}: {posting.why}"
