@@ -62,6 +62,7 @@ class Listing:
     filters: list[tuple[str, dict[str, Any]]]
     query: str
     sort: str
+    filtered: bool
     narrowed: bool
     csv_url: str
     clear_url: str

@@ -63,7 +63,8 @@ class ListPage:
     """A declared list; `respond` answers a request with the page, a part of it, or the CSV file.
 
     `order` is the order before a person chooses another. `actions` names a template for the
-    buttons beside the title, `above` one for what stands over the list; both see `extra`.
+    buttons beside the title, `above` one for what stands over the list, `foot` one for what stands
+    under its rows and is renewed with them; all see `extra`.
     `refresh_seconds` makes the rows renew themselves while the page is open.
     """
 
@@ -79,6 +80,7 @@ class ListPage:
     crumbs: Sequence[tuple[str, str]] = ()
     actions: str = ""
     above: str = ""
+    foot: str = ""
     template: str = "web/list_page.html"
     refresh_seconds: int = 0
     page_size: int = PAGE_SIZE
@@ -168,12 +170,14 @@ class ListPage:
     def _empty_listing(self, request: HttpRequest, order: Order) -> Listing:
         query = request.GET
         names = [name for item in self.filters for name in item.names()]
+        filtered = any(query.get(name) for name in names)
         return Listing(
             headers=[Header.of(column, order, query) for column in self.columns],
             filters=[(item.template, item.shown(query)) for item in self.filters],
             query=query.get("q", "").strip(),
             sort=str(order) if query.get("sort") else "",
-            narrowed=any(query.get(name) for name in [*names, "q"]),
+            filtered=filtered,
+            narrowed=filtered or bool(query.get("q")),
             csv_url=address(query, format="csv", after=None, before=None),
             clear_url=address(query, **dict.fromkeys([*names, "q", "after", "before"])),
             refresh_url=address(query),

@@ -58,6 +58,8 @@
     if (found("[data-dialog-close]")) found("dialog").close();
     if (found("[data-copy]")) copy(found("[data-copy]"));
     if (found("#trouble .btn-close")) document.getElementById("trouble").hidden = true;
+    const fold = found(".list-fold");
+    if (fold) fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") === "false"));
     const all = found("[data-check-all]");
     if (all) {
       for (const box of document.querySelectorAll(all.dataset.checkAll)) box.checked = all.checked;
