@@ -43,7 +43,7 @@ CREATE INDEX audit_entries_people ON audit_entries (actor, at, id) WHERE actor <
 CREATE INDEX audit_entries_customer ON audit_entries (customer, at, id) WHERE customer <> '';
 CREATE INDEX audit_entries_failed ON audit_entries (at, id) WHERE failed;
 CREATE INDEX audit_entries_documents ON audit_entries USING gin (documents);
-CREATE INDEX audit_entries_words ON audit_entries USING gin (upper(found_by) gin_trgm_ops);
+CREATE INDEX audit_entries_words ON audit_entries USING gin (found_by gin_trgm_ops);
 
 -- Entries are never changed and never deleted one by one; only the chain's link is filled in, once.
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$

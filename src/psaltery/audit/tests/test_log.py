@@ -101,6 +101,7 @@ def test_search_by_text_document_failure_and_time():
     assert found(until=now() - timedelta(hours=1)) == []
     assert len(found(organisation_id=7)) == 3
     assert found(text="nul\x00l") == []
+    assert found(text="100%") == found(text="_") == []
 
 
 @pytest.mark.django_db
