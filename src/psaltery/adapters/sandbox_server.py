@@ -95,7 +95,10 @@ class _Connection(BaseHTTPRequestHandler):
     def _send(self, parts: Iterable[bytes]) -> None:
         code, _, reason = self._status.partition(" ")
         length = next((int(v) for n, v in self._headers if n.lower() == "content-length"), None)
-        self.send_response(int(code), reason)
+        self.send_response_only(int(code), reason)
+        # The sandbox's own clock may be shifted; two dates would be none.
+        if not any(name.lower() == "date" for name, _ in self._headers):
+            self.send_header("Date", self.date_time_string())
         for name, value in self._headers:
             self.send_header(name, value)
         bodiless = self.command == "HEAD" or code in ("204", "304")

@@ -14,10 +14,12 @@ from django.db.models import Count
 from psaltery.adapters.contract import Books
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
 from psaltery.audit.actor import about
+from psaltery.audit.service import Decision as Told
+from psaltery.audit.service import record_decisions
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
-from psaltery.mapping.service import link_contact
+from psaltery.mapping.service import link_contact, source
 from psaltery.posting.attempts import (
     Booked,
     Write,
@@ -144,7 +146,10 @@ def _quiet(
                     why = " ".join(reason.sentence for reason in reasons)
                     _stand(planned, Posting.State.HELD, why)
                     report.held += 1
-                case Nothing(why):
+                case Nothing(why, settles):
+                    if settles:
+                        mark = planned.situation.fingerprint
+                        Link.objects.filter(document=planned.row).update(fingerprint=mark)
                     _let_go(planned, Posting.State.IN_STEP, why, report)
                 case Skip(why):
                     _let_go(planned, Posting.State.SKIPPED, why, report)
@@ -156,6 +161,27 @@ def _quiet(
                 case _:
                     pass
         hold(held)
+        _tell_held(organisation, held)
+
+
+def _tell_held(organisation: Organisation, held: Sequence[Held]) -> None:
+    """Why documents are held, into the audit log."""
+    record_decisions(
+        [
+            (
+                source(organisation),
+                Told(
+                    sentence=" ".join(reason.sentence for reason in one.reasons),
+                    operation="post.hold",
+                    document_kind=one.document.kind,
+                    documents=(one.document.number,),
+                    customer=one.document.company_name,
+                    failed=True,
+                ),
+            )
+            for one in held
+        ]
+    )
 
 
 def _stand(planned: Planned, state: str, why: str) -> None:

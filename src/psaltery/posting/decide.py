@@ -59,9 +59,10 @@ class LinkContact(msgspec.Struct, frozen=True):
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """In step."""
+    """In step. `settles`: the PSA changed, but nothing that the books show."""
 
     why: str
+    settles: bool = False
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -96,41 +97,77 @@ def decide(situation: Situation) -> Decision:
 
 
 def _linked(situation: Situation, link: Linked) -> Decision:
-    if situation.gone or not situation.document.closed:
-        return _withdrawn(situation, link)
+    if situation.gone:
+        return _gone(situation, link)
+    if not situation.document.closed:
+        return _reopened(situation, link)
     if link.fingerprint == situation.fingerprint:
         return Nothing("The books have it as the PSA has it.")
+    shaped = build(situation, external_id=link.books_id)
+    if isinstance(shaped, Draft) and _shows(link, shaped):
+        return Nothing("Nothing that the books show has changed.", settles=True)
+    return _not_editable(situation, link) or _edit(situation, shaped)
+
+
+def _edit(situation: Situation, shaped: Draft | tuple[Reason, ...]) -> Decision:
+    problem = _first_problem(situation) or _locked(situation) or _contact(situation)
+    if problem is not None:
+        return problem
+    if isinstance(shaped, Draft):
+        return Update(shaped, explain(situation, shaped))
+    return Hold(shaped)
+
+
+def _shows(link: Linked, draft: Draft) -> bool:
+    """Whether the books show all that this draft says already."""
+    if link.posted is None:
+        return (cents(link.total), cents(link.tax)) == (draft.total, draft.tax)
+    return _content(link.posted) == _content(draft)
+
+
+def _content(draft: Draft) -> tuple[Any, ...]:
+    lines = [
+        (
+            *(line.description, line.quantity, line.unit_amount, line.account_code),
+            *(line.tax_type, line.tax_amount, line.item_code, line.tracking),
+        )
+        for line in draft.lines
+    ]
+    head = (draft.number, draft.issued_on, draft.due_on, draft.currency, draft.tax_mode)
+    return (*head, draft.reference, draft.contact_id, draft.total, draft.tax, lines)
+
+
+def _not_editable(situation: Situation, link: Linked) -> Hold | None:
     if link.status in (Status.VOIDED, Status.DELETED):
         return _hold(situation, "voided_in_books", "was voided or deleted in the books, and it")
     if link.has_money or link.status is Status.PAID:
         return _hold(situation, "has_payments", "has payments or credits in the books, and it")
     if link.status not in _EDITABLE:
         return _hold(situation, "status_not_editable", "can't be edited in the books, and it")
-    problem = _first_problem(situation) or _contact(situation)
-    if problem is not None:
-        return problem
-    shaped = build(situation, external_id=link.books_id)
-    if isinstance(shaped, Draft):
-        return Update(shaped, explain(situation, shaped))
-    return Hold(shaped)
+    return None
 
 
-def _withdrawn(situation: Situation, link: Linked) -> Decision:
+def _gone(situation: Situation, link: Linked) -> Decision:
     if link.status in (Status.VOIDED, Status.DELETED):
-        return Nothing("It is gone from both sides.")
+        return Nothing("It is gone from both sides.", settles=True)
     if link.has_money or link.status is Status.PAID:
-        return _hold(
-            situation, "has_payments", "was reopened or deleted in the PSA; in the books it"
-        )
-    why = "It was deleted in the PSA." if situation.gone else "It was reopened in the PSA."
-    return Void(link.books_id, link.status in (Status.DRAFT, Status.SUBMITTED), why)
+        number = situation.document.number
+        sentence = f"{number} was deleted in the PSA, but money lies on it in the books."
+        return Hold((_about_document(situation, "has_payments", sentence),))
+    by_delete = link.status in (Status.DRAFT, Status.SUBMITTED)
+    return Void(link.books_id, by_delete, "It was deleted in the PSA.")
+
+
+def _reopened(situation: Situation, link: Linked) -> Decision:
+    """To reopen is how ConnectWise edits: the books wait for what it becomes."""
+    number = situation.document.number
+    sentence = f"{number} was reopened in the PSA; the books keep it as it was until it is closed."
+    return Hold((_about_document(situation, "reopened", sentence),))
 
 
 def _hold(situation: Situation, code: str, what: str) -> Hold:
     number = situation.document.number
     sentence = f"{number} {what} has changed in the PSA since it was posted."
-    if situation.gone or not situation.document.closed:
-        sentence = f"{number} {what} has money applied to it."
     return Hold((_about_document(situation, code, sentence),))
 
 
@@ -164,13 +201,15 @@ def _first_problem(situation: Situation) -> Hold | None:
             sentence=sentence,
         )
         return Hold((reason,))
-    if book.locked_until is not None and document.issued_on <= book.locked_until:
-        return _locked(situation)
     return None
 
 
-def _locked(situation: Situation) -> Hold:
+def _locked(situation: Situation) -> Hold | None:
+    """Whether the document's date forbids to write it. What is in the books is adopted all the
+    same: nothing is written for that."""
     book = situation.book
+    if book.locked_until is None or situation.document.issued_on > book.locked_until:
+        return None
     reason = Reason(
         code="period_locked",
         about=f"lock:{book.locked_until}",
@@ -293,6 +332,9 @@ def _new(situation: Situation) -> Decision:
         return Skip(f"Dated before {before:%d %B %Y}, when posting starts; not in the books.")
     if situation.document.posted:
         return Skip("The PSA says that it was exported before, and not by Psaltery.")
+    locked = _locked(situation)
+    if locked is not None:
+        return locked
     shaped = build(situation)
     return Create(shaped, explain(situation, shaped)) if isinstance(shaped, Draft) else Hold(shaped)
 

@@ -32,6 +32,7 @@ from psaltery.posting.situation import (
     TaxFact,
 )
 from psaltery.records.books import Status, TaxMode
+from psaltery.records.drafts import Draft
 from psaltery.records.psa import Company, Document, DocumentKind, DocumentLine
 
 
@@ -267,4 +268,7 @@ def _linked(link: Link, row: BillingInvoice | None) -> Linked:
         fingerprint=link.fingerprint,
         status=status,
         has_money=bool(row and (row.amount_paid or row.amount_credited)),
+        total=link.total,
+        tax=link.tax,
+        posted=msgspec.convert(link.draft, Draft, strict=False) if link.draft else None,
     )

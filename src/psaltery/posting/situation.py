@@ -11,6 +11,7 @@ from psaltery.mapping.contacts import Candidate
 from psaltery.mapping.lookup import Mappings
 from psaltery.posting.policy import Policy
 from psaltery.records.books import Status
+from psaltery.records.drafts import Draft
 from psaltery.records.psa import Company, Document
 
 
@@ -60,6 +61,9 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str  # of the PSA document as it was posted
     status: Status
     has_money: bool  # payments or credits are applied to it
+    total: Decimal
+    tax: Decimal
+    posted: Draft | None = None  # what we wrote; None when it was adopted
 
 
 class Existing(msgspec.Struct, frozen=True, kw_only=True):

@@ -164,6 +164,15 @@ CATALOGUE: dict[str, Entry] = {
         "repost",
         "accept_books",
     ),
+    "reopened": Entry(
+        title="It was reopened in the PSA",
+        advice="Close it again in the PSA; what changed is then written to the books.",
+        severity="warning",
+    ),
+    "answer_unknown_shape": _e(
+        "The answer was not understood", "It is tried again. If it stays, report it."
+    ),
+    "bad_settings": _e("A setting is wrong", "Correct it on the connection.", "reconnect"),
     "line_id_unknown": _e("A line was changed in the books", "Retry."),
     "document_not_found": _e("The document is not in the books", "Post it first."),
     # Periods, currency, plan
