@@ -1,0 +1,54 @@
+"""`python -m bench [NAME …] [--json] [--size tiny]`."""
+
+import subprocess
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import msgspec
+import typer
+
+from bench.measure import Measure, Size, show
+from bench.scratch import ROOT, installation
+
+# Module, and what it measures; in the order of docs/benchmarks.md.
+BENCHMARKS = {
+    "backfill": "back-fill: speed beside other clients, memory, calls",
+}
+Found = dict[str, list[Measure]]
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=", ".join(BENCHMARKS))] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    size: Annotated[Size, typer.Option(help="tiny: only to see that it works.")] = Size.FULL,
+) -> None:
+    """Measure the budgets; without names, all of them, each in a process of its own."""
+    unknown = set(names or ()) - BENCHMARKS.keys()
+    if unknown:
+        raise typer.BadParameter(f"no benchmark {', '.join(unknown)}: {', '.join(BENCHMARKS)}")
+    wanted = names or list(BENCHMARKS)
+    found = _here(wanted[0], size) if len(wanted) == 1 else _apart(wanted, size)
+    show(found, as_json=as_json)
+
+
+def _here(name: str, size: Size) -> Found:
+    with installation():
+        measures: list[Measure] = import_module(f"bench.{name}").run(size)
+    return {name: measures}
+
+
+def _apart(names: list[str], size: Size) -> Found:
+    found: Found = {}
+    for name in names:
+        print(f"{name}: {BENCHMARKS[name]} …", file=sys.stderr)
+        words = [sys.executable, "-m", "bench", name, "--json", f"--size={size.value}"]
+        ended = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        found |= msgspec.json.decode(ended.stdout, type=Found)
+    return found
+
+
+if __name__ == "__main__":
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(main)
+    app()
