@@ -16,7 +16,7 @@ def _lengths(model: type[models.Model]) -> dict[str, int]:
     return {
         field.column: field.max_length
         for field in model._meta.concrete_fields
-        if field.max_length is not None
+        if field.max_length is not None and field.column is not None
     }
 
 
