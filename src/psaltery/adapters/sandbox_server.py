@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 class _Connection(BaseHTTPRequestHandler):
     """One client connection, kept open for its next request."""
 
+    # 1.1 keeps connections open, as the vendors do.
     protocol_version = "HTTP/1.1"
     server_version = "Sandbox"
+    # Small answers leave at once.
     disable_nagle_algorithm = True
     server: _Server
 
@@ -33,6 +35,7 @@ class _Connection(BaseHTTPRequestHandler):
         """Stays quiet: the request log is at `/_control/requests`."""
 
     def __getattr__(self, name: str) -> Any:
+        # http.server looks for do_GET and its like; here one method answers all.
         if name.startswith("do_"):
             return self._answer
         raise AttributeError(name)
@@ -55,6 +58,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _environ(self) -> WSGIEnvironment:
         path, _, query = self.path.partition("?")
+        # Read whole before the answer, or the next request would begin in its rest.
         body = self._body()
         environ: WSGIEnvironment = {
             "REQUEST_METHOD": self.command,
@@ -119,6 +123,7 @@ class _Connection(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     """Threads, and a stop that also ends the connections that clients keep open."""
 
+    # A client that never ends does not keep the process alive.
     daemon_threads = True
     request_queue_size = 128
 

@@ -50,6 +50,7 @@ Handler = Callable[[Request], Response]
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
+# Enough for a back-fill of a benchmark, bounded for a demo of days.
 LOG_LENGTH = 20_000
 GZIP_FROM_BYTES = 1024
 FAULT_KINDS = ("status", "drop", "lost_answer", "slow", "html", "cut", "huge")
@@ -220,6 +221,7 @@ class Faults:
 
     def add(self, rule: Document) -> Fault:
         """Adds a rule; raises `ValueError` when it is no rule."""
+        # Unknown members belong to the kind, such as status or seconds.
         known = {name: rule[name] for name in Fault.__slots__ if name in rule}
         extra = {name: value for name, value in rule.items() if name not in known}
         if not isinstance(rule.get("kind"), str):
@@ -247,6 +249,7 @@ class Faults:
             for rule in self._rules:
                 if not rule.meets(method, path, tenant):
                     continue
+                # Requests that pass first are counted only when the rule is about them.
                 if rule.after > 0:
                     rule.after -= 1
                     continue
@@ -280,6 +283,7 @@ class Controlled:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
+        # Controls are neither logged nor hit by faults.
         response = self._control(request) if _is_control(request) else self._logged(request)
         _compress(request, response)
         return response(environ, start_response)
@@ -291,6 +295,7 @@ class Controlled:
         except ConnectionError:
             entry["status"] = None
             raise
+        # As the handler answered: before compression.
         entry["status"] = response.status_code
         entry["bytes"] = response.calculate_content_length() or 0
         return response
@@ -311,6 +316,7 @@ class Controlled:
                 "bytes": 0,
                 "fault": None,
             }
+            # Logged at the start: a request that hangs is visible too.
             self.requests.append(entry)
         return entry
 
@@ -392,6 +398,7 @@ def _identity(collection: str, document: Document, store: Store) -> str:
     """A loaded document's key: its own `id`, or the field named after the collection."""
     kind = collection.rpartition("/")[2]
     singular = kind.removesuffix("s")
+    # Vendors name their ids in one of these ways.
     for name in ("_id", "id", f"{singular}ID", f"{singular}Id"):
         if document.get(name) is not None:
             return str(document[name])
@@ -420,6 +427,7 @@ def _play(fault: Fault, request: Request, handler: Handler) -> Response:
         case "cut":
             return _cut(handler(request))
         case "huge":
+            # Streamed, so that the sandbox itself stays small.
             return Response(_blanks(int(extra.get("megabytes", 100))), mimetype="application/json")
         case _:
             return handler(request)
@@ -444,6 +452,7 @@ def _blanks(megabytes: int) -> Iterator[bytes]:
 def _compress(request: Request, response: Response) -> None:
     if not request.accept_encodings["gzip"] or response.is_streamed:
         return
+    # Compressed halves would not show where a body was cut.
     if "X-Sandbox-Cut" in response.headers or "Content-Encoding" in response.headers:
         return
     body = response.get_data()

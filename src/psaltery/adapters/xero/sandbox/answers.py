@@ -58,6 +58,7 @@ class Element:
 def wants_xml(request: Request) -> bool:
     """Xero answers XML unless JSON is asked for."""
     accept = request.headers.get("Accept", "")
+    # Accept: */* counts as not saying.
     if "json" in accept:
         return False
     return "xml" in accept or not accept or accept == "*/*"
@@ -167,6 +168,7 @@ def shown(element: Element, id_field: str, flag: str, in_full: bool) -> Document
 def _refused_shown(element: Element, id_field: str, flag: str, in_full: bool) -> Document:
     refused = element.refused or Refused()
     document = {**_typed(element.sent), flag: True}
+    # A failed update keeps its id, a failed creation has the zero id.
     document[id_field] = element.sent.get(id_field) or ZERO_GUID
     if in_full:
         document["StatusAttributeString"] = "ERROR"
@@ -195,6 +197,7 @@ def elements_answer(
 
     The good ones are written all the same; that is Xero's behaviour, not an oversight here.
     """
+    # Older lists have their own name for the flag.
     flag = "HasErrors" if collection in ("Invoices", "CreditNotes") else "HasValidationErrors"
     summarise = request.args.get("summarizeErrors", "true").lower() != "false"
     bad = [element for element in elements if element.refused]
@@ -202,6 +205,7 @@ def elements_answer(
         # The ids of what was written are nowhere in this answer.
         return _summary(request, [shown(element, id_field, flag, False) for element in bad])
     items = [shown(element, id_field, flag, not summarise) for element in elements]
+    # Small lists never had a flag.
     if collection in ("Accounts", "TaxRates", "TrackingCategories", "ContactGroups"):
         items = [{k: v for k, v in item.items() if k != flag} for item in items]
     return body(request, {**wrap, collection: items})

@@ -20,6 +20,7 @@ class AccountSeed(NamedTuple):
     payments: bool = False
 
 
+# https://developer.xero.com/documentation/api/accounting/types
 CLASSES = {
     "BANK": "ASSET",
     "CURRENT": "ASSET",
@@ -74,6 +75,7 @@ class TaxSeed(NamedTuple):
     expenses: bool
 
 
+# https://developer.xero.com/documentation/api/accounting/types
 AU_TAXES = (
     TaxSeed("OUTPUT", "GST on Income", "10.0000", True, False),
     TaxSeed("INPUT", "GST on Expenses", "10.0000", False, True),
@@ -138,6 +140,7 @@ CURRENCY_NAMES = {
     "EUR": "Euro",
     "GBP": "British Pound",
 }
+# Two categories, as many MSPs use them.
 TRACKING = (
     ("Region", ("North", "South", "East", "West")),
     ("Department", ("Service Desk", "Projects", "Hardware", "Cloud")),
@@ -173,6 +176,7 @@ def account(seed: AccountSeed, country: Country, identifier: str, stamp: str) ->
     if seed.type == "BANK":
         bank = {"BankAccountNumber": "0909090090909" + seed.code, "BankAccountType": "BANK"}
         document |= {**bank, "CurrencyCode": country.currency}
+    # System accounts are Xero's own; nothing may be booked on most of them.
     if seed.system:
         document["SystemAccount"] = seed.system
     return document

@@ -27,6 +27,7 @@ def page(
     asked: Mapping[str, str],
 ) -> str:
     """The consent page: the app, its scopes, the organisations, Allow and Cancel."""
+    # The form repeats what the app asked, so that the decision is about the same request.
     hidden = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in asked.items()
@@ -70,6 +71,7 @@ def _users(users: list[Document]) -> str:
 
 
 def _tenants(tenants: list[Document], several: bool) -> str:
+    # Without bulk connections a consent is for one organisation.
     kind = "checkbox" if several else "radio"
     return "".join(
         f'<label><input type="{kind}" name="tenant" value="{escape(tenant["tenantId"])}"'

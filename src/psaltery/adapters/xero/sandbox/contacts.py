@@ -20,10 +20,12 @@ WRITABLE = (
     "SalesDefaultAccountCode", "PurchasesDefaultAccountCode", "SalesDefaultLineAmountType",
     "PurchasesDefaultLineAmountType", "SalesTrackingCategories", "PurchasesTrackingCategories",
 )  # fmt: skip
+# Xero's limits, in characters.
 LENGTHS = {
     "Name": 255, "FirstName": 255, "LastName": 255, "EmailAddress": 255, "ContactNumber": 50,
     "AccountNumber": 50, "CompanyNumber": 50, "TaxNumber": 50,
 }  # fmt: skip
+# What a list without a page shows.
 BASE_FIELDS = (
     "ContactID", "ContactNumber", "AccountNumber", "ContactStatus", "Name", "FirstName",
     "LastName", "EmailAddress", "CompanyNumber", "BankAccountDetails", "TaxNumber",
@@ -104,6 +106,7 @@ def _existing(books: Books, sent: Document) -> Document | None:
         if found is None:
             raise Refused("The contact ID does not exist")
         return found
+    # The number is the app's own key and goes before the name.
     for index, name in (("number", "ContactNumber"), ("name", "Name")):
         if sent.get(name):
             found_by = books.lookup("Contacts", index, str(sent[name]))
@@ -190,6 +193,7 @@ def _field_problems(contact: Document, sent: Document) -> list[str]:
 
 def _people_problems(contact: Document) -> list[str]:
     people = contact.get("ContactPersons") or []
+    # Xero's limit for additional people.
     if len(people) > 5:
         return ["A contact can have a maximum of 5 contact persons."]
     if people and not contact.get("EmailAddress"):
@@ -208,6 +212,7 @@ def _clashes(books: Books, contact: Document) -> list[str]:
         return [other for other in found if other["ContactID"] != contact["ContactID"]]
 
     messages = []
+    # Archived contacts keep their numbers taken, but free their names.
     same_name = others("name", contact["Name"])
     if contact["ContactStatus"] == "ACTIVE" and any(
         other["ContactStatus"] == "ACTIVE" for other in same_name
@@ -230,7 +235,7 @@ def _rename_on_documents(books: Books, contact: Document) -> None:
         for document in books.all(kind):
             if document["Contact"]["ContactID"] == contact["ContactID"]:
                 # A rename does not touch UpdatedDateUTC of the documents.
-                books.put(kind, {**document, "Contact": nested(contact)})
+                books.put(kind, {**document, "Contact": nested(contact)}, quiet=True)
 
 
 def for_document(books: Books, sent: Any, only_look: bool = False) -> Document:
@@ -272,7 +277,7 @@ def mark_used(books: Books, contact: Document, sales: bool) -> None:
     name = "IsCustomer" if sales else "IsSupplier"
     current = books.get("Contacts", contact["ContactID"]) or contact
     if not current.get(name):
-        books.put("Contacts", {**current, name: True})
+        books.put("Contacts", {**current, name: True}, quiet=True)
 
 
 def merge(books: Books, loser_id: str, winner_id: str) -> Document:
@@ -295,6 +300,7 @@ def write_group(books: Books, sent: Document) -> Applied:
     name = sent.get("Name") or (existing or {}).get("Name")
     if not name:
         raise Refused("The contact group name must be specified.")
+    # Xero's limit for groups.
     if existing is None and len(active) >= 100:
         raise Refused("You’ve reached the limit of 100 contact groups.")
     others = [g for g in active if existing is None or g is not existing]

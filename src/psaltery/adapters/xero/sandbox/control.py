@@ -26,6 +26,7 @@ from psaltery.adapters.xero.sandbox.state import ID_FIELDS, Books, Client, World
 from psaltery.adapters.xero.sandbox.webhooks import Webhooks
 
 LOCKS = ("PeriodLockDate", "EndOfYearLockDate")
+# Members of the organisation that can be set as they are.
 PUBLIC = ("Name", "LegalName", "BaseCurrency", "CountryCode", "Timezone", "Class", "ShortCode",
           "PaymentTerms", "IsDemoCompany", "OrganisationStatus")  # fmt: skip
 
@@ -76,6 +77,7 @@ class Control:
         if "tenant" in sent:
             books = self._books(sent)
         else:
+            # The same seed makes the same organisation again.
             source = random.Random(sent.get("seed", new_id()))
             name, country = sent.get("Name", "New organisation"), sent.get("CountryCode", "AU")
             books = seeding.add_organisation(self.world, source, name, country)
@@ -101,6 +103,7 @@ class Control:
         for name in LOCKS:
             if sent.get(name):
                 organisation[name] = dates.wire_date(date.fromisoformat(sent[name]))
+            # null unlocks.
             elif name in sent:
                 organisation.pop(name, None)
         books.store.put(books.collection("Organisation"), "own", organisation)
@@ -170,6 +173,7 @@ class Control:
 def _by_hand(books: Books, kind: str, changes: Document) -> Applied:
     """The change with the checks that Xero's pages make too."""
     changes = {name: value for name, value in changes.items() if value is not None}
+    # No app: it does not count as created by one.
     writing = Writing(books, "", four_decimals=True, updating=True)
     match kind:
         case "Invoices":

@@ -57,6 +57,7 @@ def write(writing: Writing, sent: Document) -> Applied:
         raise Refused(BAD_STATUS.replace("Invoice", "Credit note"))
     if existing["Status"] in documents.APPROVED:
         documents.check_lock(writing.books, documents.day_in(existing))
+        # Credit that is used must be taken back before the note changes.
         if existing["Allocations"] or existing["Payments"]:
             raise Refused(HAS_MONEY)
     if status in ("VOIDED", "DELETED"):
@@ -112,9 +113,11 @@ def _totals(
 ) -> lines.Totals:
     made["LineAmountTypes"] = documents.line_amount_types(sent, existing)
     items = documents.line_items(sent, existing)
+    # Xero has discounts on sales invoices and quotes only.
     if any(line.get("DiscountRate") or line.get("DiscountAmount") for line in items):
         raise Refused("Discounts are not supported on credit notes")
     approving = status in ("SUBMITTED", "AUTHORISED")
+    # A draft needs only a type and a contact.
     if approving and not items:
         raise Refused("One or more line items must be specified")
     sales = made["Type"] != "ACCPAYCREDIT"
@@ -155,6 +158,7 @@ def remaining(source: Document, when: date) -> Document:
     result = {**source, "RemainingCredit": left}
     if source["Status"] in ("AUTHORISED", "PAID"):
         result["Status"] = "PAID" if left == 0 else "AUTHORISED"
+    # Set once; a later look at the note does not move the day.
     if result["Status"] == "PAID":
         result.setdefault("FullyPaidOnDate", dates.wire_date(when))
     else:
@@ -168,6 +172,7 @@ def allocate(books: Books, kind: str, source_id: str, sent: Document) -> Applied
     if source is None:
         raise Refused("The credit could not be found")
     named = sent.get("Invoice") or {}
+    # By id or by number, as payments do.
     invoice = books.get("Invoices", str(named.get("InvoiceID") or ""))
     if invoice is None and named.get("InvoiceNumber"):
         found = books.lookup("Invoices", "number", str(named["InvoiceNumber"]))
@@ -193,6 +198,7 @@ def _check_allocation(books: Books, source: Document, invoice: Document, applied
         messages.append("The allocation amount exceeds the remaining credit")
     if applied > invoice["AmountDue"]:
         messages.append("The allocation amount exceeds the amount outstanding on this document")
+    # Credit belongs to one customer.
     if source["Contact"]["ContactID"] != invoice["Contact"]["ContactID"]:
         messages.append("The credit and the invoice must belong to the same contact")
     if source["CurrencyCode"] != invoice["CurrencyCode"]:
@@ -233,6 +239,7 @@ def _credit(
     entry |= {"Date": dates.wire_date(when), "Total": source["Total"], "LineItems": []}
     if number := source.get(NUMBERS.get(kind, "")):
         entry[NUMBERS[kind]] = number
+    # Ties the entry to its allocation, for taking it back.
     entry["ID"] = allocation_id
     changed = {**invoice, kind: [*invoice[kind], entry]}
     changed["AmountCredited"] = invoice["AmountCredited"] + applied

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The offset may be missing, and times before 1970 are negative.
 _WIRE = re.compile(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$")
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
 
@@ -60,6 +61,7 @@ def day_of(text: str) -> date | None:
     moment = from_wire(text)
     if moment:
         return moment.date()
+    # Other forms are refused: a guess would swap day and month.
     if not _ISO_DATE.match(text):
         return None
     try:
@@ -77,4 +79,5 @@ def modified_since(text: str) -> datetime | None:
             moment = parsedate_to_datetime(text)
         except ValueError:
             return None
+    # Without a zone it is UTC.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -21,11 +21,13 @@ from psaltery.adapters.xero.sandbox import contacts, dates, lines
 from psaltery.adapters.xero.sandbox.answers import Refused
 from psaltery.adapters.xero.sandbox.state import Books, new_id
 
+# "Today" is the day where the organisation is, not the server's.
 ZONES = {
     "AUSEASTERNSTANDARDTIME": ZoneInfo("Australia/Sydney"),
     "CENAUSTRALIASTANDARDTIME": ZoneInfo("Australia/Adelaide"),
     "NEWZEALANDSTANDARDTIME": ZoneInfo("Pacific/Auckland"),
 }
+# Xero takes any case of letters and answers in its own.
 LINE_AMOUNT_TYPES = {"exclusive": "Exclusive", "inclusive": "Inclusive", "notax": "NoTax"}
 APPROVED = ("AUTHORISED", "PAID", "BILLED")
 BAD_STATUS = "Invoice not of valid status for modification"
@@ -100,6 +102,7 @@ def day_in(document: Document, name: str = "Date") -> date:
 def check_lock(books: Books, when: date) -> None:
     """Raises `Refused` when the date is in a locked period."""
     organisation = books.organisation()
+    # The stricter lock is named first when both apply.
     for name, words in (("EndOfYearLockDate", "end of year"), ("PeriodLockDate", "period")):
         locked = dates.day_of(organisation.get(name) or "")
         if locked and when <= locked:
@@ -140,9 +143,11 @@ def line_amount_types(sent: Document, existing: Document) -> str:
 
 def line_items(sent: Document, existing: Document) -> list[Document]:
     """The lines to work out: sent ones complete the lines that their ids name; others go."""
+    # Without lines in the request those that are there stay.
     if not isinstance(sent.get("LineItems"), list):
         return list(existing.get("LineItems") or [])
     known = {line["LineItemID"]: line for line in existing.get("LineItems") or []}
+    # Ids that Xero did not give out are refused, rather than taken for new lines.
     unknown = [
         line["LineItemID"]
         for line in sent["LineItems"]
@@ -164,6 +169,7 @@ def _completed(sent: Document, known: Document) -> Document:
 
 def due_by_terms(books: Books, contact: Document, when: date, sales: bool) -> date | None:
     """The due date by the contact's payment terms, or the organisation's."""
+    # Contacts can have terms of their own for sales and for bills.
     side = "Sales" if sales else "Bills"
     for owner in (contact, books.organisation()):
         terms = (owner.get("PaymentTerms") or {}).get(side) or {}
@@ -193,6 +199,7 @@ def check_number(
     if len(number) > 255:
         raise Refused("The number cannot exceed 255 characters")
     id_field = {"Invoices": "InvoiceID", "CreditNotes": "CreditNoteID"}.get(kind, "PurchaseOrderID")
+    # Nothing tells whether a voided number may be used again; to refuse is the harder case.
     found = writing.books.lookup(kind, index, number)
     if any(other[id_field] != identifier for other in found):
         raise Refused(message)
@@ -220,6 +227,7 @@ def plain_fields(sent: Document, existing: Document, names: tuple[str, ...]) -> 
     """Members that are taken as they are; absent ones keep their value."""
     merged: dict[str, Any] = {}
     for name in names:
+        # A null is as good as absent; it does not blank a stored value.
         value = sent[name] if sent.get(name) is not None else existing.get(name)
         if value is not None:
             merged[name] = value

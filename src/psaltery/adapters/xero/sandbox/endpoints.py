@@ -28,8 +28,10 @@ from psaltery.adapters.xero.sandbox.listing import Lister, detail_of
 from psaltery.adapters.xero.sandbox.resources import EMPTY, LISTS, SCOPES
 from psaltery.adapters.xero.sandbox.state import ID_FIELDS, Books, Client, new_id
 
+# What can be allocated to invoices.
 CREDITS = ("CreditNotes", "Overpayments", "Prepayments")
 NAMES = {name.lower(): name for name in (*SCOPES, "Setup")} | {"organisations": "Organisation"}
+# Lists whose members can be read by number or code as well as by id.
 NUMBERED = ("Invoices", "CreditNotes", "Contacts", "PurchaseOrders", "Items", "Accounts")
 
 
@@ -107,8 +109,11 @@ ONE_AT_A_TIME = ("Accounts", "Currencies", "TaxRates", "TrackingCategories")
 
 def dispatch(call: Call, endpoint: str, rest: list[str]) -> Response:
     """The answer at `/api.xro/2.0/{endpoint}/{rest}`. Raises `Failure`."""
+    # https://developer.xero.com/documentation/api/organisation/
     if endpoint == "Organisation":
         return _organisation(call, rest)
+    # https://developer.xero.com/documentation/api/reports/
+    # https://developer.xero.com/documentation/api/invoice-reminders/
     if endpoint in ("Reports", "InvoiceReminders", *EMPTY):
         return _without_content(call, endpoint)
     if endpoint not in LISTS:
@@ -134,6 +139,7 @@ def _organisation(call: Call, rest: list[str]) -> Response:
 
 def _without_content(call: Call, endpoint: str) -> Response:
     if call.request.method != "GET":
+        # Xero says 501, not 405.
         return Response("Method not implemented", 501, mimetype="text/plain")
     if endpoint == "InvoiceReminders":
         return call.answer("InvoiceReminders", [{"Enabled": False}])
@@ -168,6 +174,7 @@ def _applied(call: Call, endpoint: str, sent: Document, writer: Writer) -> Eleme
     except (AttributeError, TypeError, ValueError) as error:
         # A member of the wrong type, such as text where an object is due.
         return Element(sent, refused=Refused(f"The data could not be read: {error}"))
+    # Answers to writes carry the lines, whatever page was asked for.
     detail = replace(detail_of(call.request, single=True), level="paged")
     shown = LISTS[endpoint].view(applied.document, detail)
     return Element(sent, applied=Applied(shown, applied.warnings))
@@ -226,6 +233,7 @@ def _deleted(call: Call, endpoint: str, document: Document) -> Response:
             return Response("Method not implemented", 501, mimetype="text/plain")
     except Refused as refused:
         raise Failure(answers.invalid(call.request, *refused.messages)) from refused
+    # An item that is gone has nothing left to show.
     if endpoint == "Items":
         return Response(status=204)
     return call.answer(endpoint, [{**document, "Status": "DELETED"}])
@@ -233,19 +241,23 @@ def _deleted(call: Call, endpoint: str, document: Document) -> Response:
 
 def _part(call: Call, endpoint: str, document: Document, part: str, more: list[str]) -> Response:
     match part:
+        # https://developer.xero.com/documentation/api/history-and-notes
         case "history":
             return _history(call, endpoint, document)
         case "attachments":
             return _attachments(call, endpoint, document, more)
+        # https://developer.xero.com/documentation/api/accounting/creditnotes
         case "allocations" if endpoint in CREDITS:
             return _allocations(call, endpoint, document, more)
         case "options" if endpoint == "TrackingCategories":
             return _options(call, document, more)
         case "contacts" if endpoint == "ContactGroups":
             return _group_members(call, document, more)
+        # https://developer.xero.com/documentation/api/accounting/invoices
         case "onlineinvoice" if endpoint == "Invoices":
             address = f"https://in.xero.com/{document['InvoiceID'][:24]}"
             return call.answer("OnlineInvoices", [{"OnlineInvoiceUrl": address}])
+        # https://developer.xero.com/documentation/api/accounting/invoices
         case "email" if endpoint == "Invoices":
             return _email(call, document)
         case "cissettings" if endpoint == "Contacts":
@@ -260,6 +272,7 @@ def _history(call: Call, endpoint: str, document: Document) -> Response:
         return call.answer("HistoryRecords", call.books.store.all(collection))
     made = []
     for sent in answers.posted(call.request, "HistoryRecords"):
+        # Longer notes are cut, not refused.
         details = str(sent.get("Details") or "")[:2500]
         record: Document = {"Changes": "Note", "User": "System Generated", "Details": details}
         record["DateUTC"] = dates.wire(call.books.clock.now())
@@ -280,6 +293,7 @@ def _attachments(call: Call, endpoint: str, document: Document, more: list[str])
         return call.answer("Attachments", _attached(call, endpoint, document))
     if len(more) != 1:
         return answers.not_found()
+    # A file of the same name replaces the old one.
     known = call.books.store.get(collection, more[0]) or {"AttachmentID": new_id()}
     if len(call.books.store.all(collection)) >= 10 and "FileName" not in known:
         raise Failure(answers.invalid(call.request, "A document can have at most 10 attachments"))

@@ -23,6 +23,7 @@ from psaltery.adapters.xero.sandbox.tokens import Access
 
 PREFIX = "/api.xro/2.0/"
 KEY_LIFE = timedelta(minutes=6)
+MOST_KEYS = 1000
 LARGEST_REQUEST = 10 * 1024 * 1024
 OFFLINE = {
     "maintenance": "The Xero API is currently offline for maintenance",
@@ -49,6 +50,7 @@ class Gate:
         if endpoint is None:
             return answers.not_found()
         fault = request.environ.get("sandbox.fault")
+        # Played first: a fault needs no good token.
         refusal = self._played(request, fault) if fault else None
         if refusal:
             return refusal
@@ -80,6 +82,7 @@ class Gate:
         access = self.identity.bearer(request)
         if isinstance(access, Response):
             return access
+        # Custom connections know their only tenant.
         tenant_id = request.headers.get("Xero-Tenant-Id", access.tenant_id or "").lower()
         tenant = self.world.tenant(tenant_id)
         reached = tenant is not None and self.identity.tokens.reaches(access, tenant_id)
@@ -106,11 +109,13 @@ class Gate:
             with self.limits.call(access.client_id, tenant_id) as headers:
                 if fault and fault.kind == "busy":
                     time.sleep(float(fault.extra.get("seconds", 1)))
+                # The limit is counted before the key is looked at: repeats cost budget.
                 response = self._once(request, access, tenant_id, endpoint, rest)
                 response.headers.update(headers)
                 return response
         except Exceeded as exceeded:
             response = exceeded.response()
+            # Only the window that is over shows nothing left.
             used_up = exceeded.kind == "day"
             response.headers["X-DayLimit-Remaining"] = "0" if used_up else "1"
             response.headers["X-MinLimit-Remaining"] = "0" if exceeded.kind == "minute" else "60"
@@ -124,6 +129,7 @@ class Gate:
         request.environ["sandbox.client"] = client.id
         call = Call(request, self.world.books(tenant_id), client, self.lister)
         key = request.headers.get("Idempotency-Key")
+        # Keys guard writes; elsewhere they are ignored.
         if request.method == "GET" or request.method == "DELETE" or not key:
             return self._performed(call, endpoint, rest)
         if len(key) > 128:
@@ -137,17 +143,27 @@ class Gate:
         now, store = self.world.clock.now(), self.world.store
         known = store.get("idempotency", name)
         mark = _fingerprint(call.request, call.books.tenant_id)
+        # After six minutes the key is new, and a repeat is a duplicate.
         if known and now - _at(known) < KEY_LIFE:
             if known["fingerprint"] == mark:
                 return Response(known["body"], known["status"], content_type=known["type"])
             message = f"Idempotency Key: {key} is used with a different request."
             return answers.exception(call.request, 10, "ValidationException", message)
+        self._forget_old_keys(now)
         response = self._performed(call, endpoint, rest)
-        record: Document = {"fingerprint": mark, "at": now.isoformat()}
+        record: Document = {"name": name, "fingerprint": mark, "at": now.isoformat()}
         record |= {"status": response.status_code, "body": response.get_data(as_text=True)}
         record["type"] = response.content_type
         store.put("idempotency", name, record)
         return response
+
+    def _forget_old_keys(self, now: datetime) -> None:
+        kept = self.world.store.all("idempotency")
+        if len(kept) < MOST_KEYS:
+            return
+        for record in kept:
+            if now - _at(record) >= KEY_LIFE:
+                self.world.store.delete("idempotency", record["name"])
 
     def _performed(self, call: Call, endpoint: str, rest: list[str]) -> Response:
         """Works on the books, one call at a time."""
@@ -179,4 +195,5 @@ def _at(record: Document) -> datetime:
 
 def _fingerprint(request: Request, tenant_id: str) -> str:
     told = "\n".join((request.method, request.full_path, tenant_id)).encode()
+    # Address, tenant and body: anything else is another request.
     return hashlib.sha256(told + b"\n" + request.get_data()).hexdigest()

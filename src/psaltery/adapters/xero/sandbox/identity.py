@@ -21,6 +21,7 @@ from psaltery.adapters.xero.sandbox import answers, consent, resources
 from psaltery.adapters.xero.sandbox.state import Client
 from psaltery.adapters.xero.sandbox.tokens import Access, InvalidGrant, Tokens
 
+# What the consent page carries through to the decision.
 ASKED = ("response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "acr_values",
          "code_challenge", "code_challenge_method")  # fmt: skip
 
@@ -93,6 +94,7 @@ class Identity:
         if asked.get("response_type") != "code":
             raise Refusal("unsupported_response_type", "Response type not supported")
         _check_redirect(client, asked.get("redirect_uri", ""))
+        # PKCE takes the place of the secret.
         if not client.secret and asked.get("code_challenge_method") != "S256":
             raise Refusal("invalid_request", "code challenge required")
         return client, self._scopes(client, asked.get("scope", ""))
@@ -104,6 +106,7 @@ class Identity:
         broad = {f"{name}{end}" for name in resources.BROAD for end in ("", ".read")}
         known = resources.GRANULAR | (broad if client.broad_scopes else set())
         unknown = [scope for scope in scopes if scope not in known]
+        # New apps that ask for the old scopes meet this page.
         if any(scope in broad for scope in unknown):
             raise Refusal("unauthorized_client", "Invalid scope for client")
         if unknown:
@@ -125,10 +128,12 @@ class Identity:
         target = asked["redirect_uri"]
         state = {"state": asked["state"]} if "state" in asked else {}
         tenants = self._chosen(request)
+        # To choose nothing is to refuse.
         if decision != "allow" or not tenants:
             return _redirect(target, {"error": "access_denied", **state})
         user = request.values.get("sandbox_user") or self.tokens.users()[0]["id"]
         granted = self.tokens.consent(client, user, scopes, tenants)
+        # Proved and returned when the code is redeemed.
         remembered = {n: asked[n] for n in ("nonce", "code_challenge") if n in asked}
         code = self.tokens.new_code(granted, target, remembered)
         return _redirect(target, {"code": code, "scope": " ".join(scopes), **state})
@@ -178,6 +183,7 @@ class Identity:
 
     def _by_code(self, request: Request, client: Client, issuer: str) -> Document:
         record = self.tokens.redeem(request.form.get("code", ""))
+        # The code is spent even when someone else's app tried it.
         same_app = record["client"] == client.id
         if not same_app or record["redirect_uri"] != request.form.get("redirect_uri"):
             raise InvalidGrant
@@ -187,6 +193,7 @@ class Identity:
 
     def _by_credentials(self, request: Request, client: Client, issuer: str) -> Response:
         scopes = request.form.get("scope", "").split()
+        # Any app may list its own connections without a user.
         own_list = scopes == ["app.connections"]
         if not client.custom_connection and not own_list:
             return json_response({"error": "unauthorized_client"}, 400)

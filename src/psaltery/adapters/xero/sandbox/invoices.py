@@ -15,6 +15,7 @@ from psaltery.adapters.xero.sandbox.documents import BAD_STATUS, HAS_MONEY, Prob
 from psaltery.adapters.xero.sandbox.lines import ZERO
 from psaltery.adapters.xero.sandbox.listing import Detail
 
+# Which status may follow which; PAID is Xero's own conclusion.
 MOVES = {
     "DRAFT": ("DRAFT", "SUBMITTED", "AUTHORISED", "DELETED"),
     "SUBMITTED": ("SUBMITTED", "AUTHORISED", "DRAFT", "DELETED"),
@@ -24,7 +25,9 @@ MOVES = {
     "DELETED": (),
 }
 PLAIN = ("Reference", "BrandingThemeID", "Url", "SentToContact")
+# What summaryOnly leaves out.
 SUMMARY_DROPS = {"LineItems", "Payments", "HasAttachments", "CISDeduction"}
+# What lists without a page leave out.
 LIST_DROPS = {"Payments", "CreditNotes", "Prepayments", "Overpayments"}
 # What may still change once money is on a document.
 AMOUNTS = ("Quantity", "UnitAmount", "LineAmount", "TaxAmount", "TaxType")
@@ -69,6 +72,7 @@ def find(writing: Writing, sent: Document) -> Document | None:
             raise Refused("Invoice could not be found")
         return found
     number = sent.get("InvoiceNumber")
+    # Numbers of bills are the supplier's, and name nothing.
     if number and sent.get("Type", "ACCREC") == "ACCREC":
         named = writing.books.lookup("Invoices", "sales_number", str(number))
         return named[0] if named else None
@@ -77,6 +81,7 @@ def find(writing: Writing, sent: Document) -> Document | None:
 
 def write(writing: Writing, sent: Document) -> Applied:
     """Creates the invoice, or with POST updates the one it names. Raises `Refused`."""
+    # PUT never updates: a lost answer then shows as a number that is taken.
     existing = find(writing, sent) if writing.updating else None
     if existing is None:
         return Applied(_saved(writing, _built(writing, sent, {})))
@@ -95,6 +100,7 @@ def _check_move(writing: Writing, existing: Document, sent: Document) -> None:
         messages += [BAD_STATUS, HAS_MONEY]
     if messages:
         raise Refused(*dict.fromkeys(messages))
+    # Drafts may lie in locked periods; what is posted may not move there.
     if existing["Status"] in documents.APPROVED:
         documents.check_lock(writing.books, documents.day_in(existing))
 
@@ -126,6 +132,7 @@ def _built(writing: Writing, sent: Document, existing: Document) -> Document:
     with problems.gathered():
         totals = _totals(writing, made, sent, existing, status)
     with problems.gathered():
+        # Last, so that no contact is created for an invoice that is refused.
         contact = _contact(writing, sent, existing, bool(problems.messages))
         made["Contact"] = contacts.nested(contact)
         _dates(writing, made, sent, existing, status, contact, sales)
@@ -169,6 +176,7 @@ def _totals(
     sales = made["Type"] != "ACCPAY"
     rules = lines.Rules(sales, approving, made["LineAmountTypes"], writing.four_decimals)
     totals = lines.worked_out(writing.books, items, rules)
+    # Negative lines are fine, a negative invoice is a credit note.
     if totals.total < 0:
         raise Refused("The document total cannot be negative.")
     if existing and _has_money(existing):
@@ -180,6 +188,7 @@ def _check_same_money(existing: Document, made: Document, totals: lines.Totals) 
     old, new = ([[line.get(n) for n in AMOUNTS] for line in side] for side in (
         existing["LineItems"], totals.lines
     ))  # fmt: skip
+    # Words may change under a payment, money may not.
     same_currency = made["CurrencyCode"] == existing["CurrencyCode"]
     if old != new or not same_currency or totals.total != existing["Total"]:
         raise Refused(BAD_STATUS, HAS_MONEY)
@@ -207,6 +216,7 @@ def _dates(
         raise Refused(BAD_STATUS, HAS_MONEY)
     made |= documents.dated("Date", when)
     due = documents.day(sent, "DueDate") or dates.day_of(existing.get("DueDate", ""))
+    # Terms fill in what nobody said.
     due = due or documents.due_by_terms(writing.books, contact, when, sales)
     if due is None and status == "AUTHORISED":
         raise Refused("DueDate must be specified")
@@ -223,6 +233,7 @@ def _plan_limit(writing: Writing, made: Document, status: str, existing: Documen
     limit = writing.books.setting(f"limit_{name}")
     if limit is None or status != "AUTHORISED" or existing.get("Status") in documents.APPROVED:
         return
+    # Small plans count by the invoice's month, not by the day of the call.
     month = made.get("DateString", "")[:7]
     approved = [
         invoice
@@ -249,9 +260,11 @@ def _composed(
     made |= {**kept, **paid, **documents.money(totals)}
     if totals.discount:
         made["TotalDiscount"] = totals.discount
+    # Bills have no reference: their number is shown in its place.
     plain = PLAIN if made["Type"] == "ACCREC" else PLAIN[1:]
     made |= {"Reference": ""} if made["Type"] == "ACCREC" else {}
     made |= documents.plain_fields(sent, existing, plain)
+    # Members with an underscore are never shown; this one answers createdByMyApp.
     made["_app"] = existing.get("_app", writing.client_id)
     return resettled(made, documents.day_in(made))
 

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from psaltery.adapters.sandboxing import Clock
 
+# https://developer.xero.com/documentation/guides/oauth2/limits/
 CONCURRENT, MINUTE, DAY, APP_MINUTE = 5, 60, 5000, 10_000
 
 
@@ -49,6 +50,7 @@ class Window:
 
     def wait(self, now: datetime) -> int:
         """Whole seconds until the window ends, at least one."""
+        # Rounded up: a client that waits exactly so long is let in.
         started = self.started or now
         return max(1, -int(-(started + self.length - now).total_seconds() // 1))
 

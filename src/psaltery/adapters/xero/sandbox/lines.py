@@ -13,6 +13,7 @@ from psaltery.adapters.sandboxing import Document
 from psaltery.adapters.xero.sandbox.answers import Refused
 from psaltery.adapters.xero.sandbox.state import Books, fold, new_id
 
+# Every amount that is kept has two decimals; quantities and, if asked for, prices four.
 CENT = Decimal("0.01")
 FOUR = Decimal("0.0001")
 LARGEST = Decimal("9999999999.99")
@@ -66,6 +67,7 @@ def worked_out(books: Books, sent: list[Document], rules: Rules) -> Totals:
         try:
             _add(totals, _line(books, line, rules), rules)
         except Refused as refused:
+            # Each line is looked at, so that a person mends all of them in one go.
             messages += refused.messages
     if messages:
         raise Refused(*dict.fromkeys(messages))
@@ -105,6 +107,7 @@ def _line(books: Books, sent: Document, rules: Rules) -> Document:
 def _check_text(line: Document, rules: Rules) -> None:
     if rules.approving and not line["Description"]:
         raise Refused("Description must be specified")
+    # Xero's own limit for a line's text.
     if len(line["Description"]) > 4000:
         raise Refused("The description field must not exceed 4000 characters")
 
@@ -151,6 +154,7 @@ def _amounts(sent: Document, rules: Rules) -> Document:
     if quantity is not None:
         quantity = quantity.quantize(FOUR, ROUND_HALF_UP)
     price = _price(given, quantity, sent, rules)
+    # Amount and price are given: the quantity follows, to four decimals.
     if quantity is None:
         quantity = Decimal(1) if not price else (given["LineAmount"] / price).quantize(FOUR)
     gross = quantity * price
@@ -172,6 +176,7 @@ def _price(
     whole = given.get("LineAmount", ZERO)
     divisor = quantity or Decimal(1)
     rate = amount(sent.get("DiscountRate") or 0, "DiscountRate") if rules.sales else ZERO
+    # The price that gives this amount after the discount.
     share = (100 - rate) / 100
     return (whole / divisor / (share or 1)).quantize(decimals, ROUND_HALF_UP)
 
@@ -195,10 +200,12 @@ def _discount_shown(sent: Document, gross: Decimal, line_amount: Decimal, rules:
 
 def _check_amount(given: dict[str, Decimal], expected: Decimal) -> None:
     sent = given.get("LineAmount")
+    # All three are given, so they have to agree to the cent.
     if sent is not None and "UnitAmount" in given and cents(sent) != expected:
         raise Refused(
             f"The line total {cents(sent)} does not match the expected line total {expected}"
         )
+    # Larger amounts do not fit into Xero's database.
     if abs(expected) > LARGEST:
         raise Refused("The line amount must not exceed 9999999999.99")
 
@@ -244,6 +251,7 @@ def _check_usable(account: Document, rules: Rules) -> None:
         raise Refused(f"Account code '{code}' has been archived or deleted")
     # Receivables and payables are Xero's own business.
     system = account.get("SystemAccount") in ("DEBTORS", "CREDITORS")
+    # Direct costs cannot be earned.
     wrong_side = rules.sales and account["Type"] in ("DIRECTCOSTS",)
     if account["Type"] == "BANK" or system or wrong_side:
         raise Refused(f"Account code '{code}' is not a valid code for this document.")
@@ -253,6 +261,7 @@ def _tax_rate(books: Books, tax_type: Any) -> Document:
     rate = next(
         (r for r in books.all("TaxRates") if fold(r["TaxType"]) == fold(str(tax_type))), None
     )
+    # Rates that were deleted are listed, but not usable.
     if rate is None or rate["Status"] != "ACTIVE":
         raise Refused(f"The tax code '{tax_type}' is not valid")
     return rate
@@ -280,11 +289,13 @@ def _tax_amount(books: Books, line: Document, sent: Document, rules: Rules) -> D
     rate = Decimal(_tax_rate(books, line["TaxType"])["EffectiveRate"]) / 100
     whole: Decimal = line["LineAmount"]
     if rules.amount_types == "Inclusive":
+        # The net is rounded and the tax is the rest, so that both add up to what was sent.
         return whole - cents(whole / (1 + rate))
     return cents(whole * rate)
 
 
 def _tracking(books: Books, sent: list[Document]) -> list[Document]:
+    # An organisation has at most two active categories.
     if len(sent) > 2:
         raise Refused("A line item cannot have more than two tracking categories")
     return [_tracked(books, entry) for entry in sent]
@@ -315,6 +326,7 @@ def _named(documents: list[Document], sent: Document, id_field: str, name: str) 
     for document in documents:
         if document["Status"] != "ACTIVE":
             continue
+        # Ids win over names, which people change.
         if sent.get(id_field):
             if document[id_field].lower() == str(sent[id_field]).lower():
                 return document

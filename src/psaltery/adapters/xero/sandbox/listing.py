@@ -18,6 +18,7 @@ from psaltery.adapters.xero.sandbox.answers import Failure
 from psaltery.adapters.xero.sandbox.state import ID_FIELDS, Books
 
 View = Callable[[Document, "Detail"], Document]
+# https://developer.xero.com/documentation/api/accounting/requests-and-responses
 PAGE_SIZE, MOST = 100, 1000
 HIGH_VOLUME = 100_000
 
@@ -114,6 +115,7 @@ class Lister:
     def _shown(
         self, books: Books, resource: Resource, document: Document, detail: Detail
     ) -> msgspec.Raw:
+        # Each level of detail is encoded by itself.
         key = (books.tenant_id, resource.kind, str(document[resource.id_field]), detail)
         known = self._encoded.get(key)
         # A changed document is another object, so identity tells whether this is still it.
@@ -167,6 +169,7 @@ def _chosen(
     # Repeated parameters are ignored without a word, and everything is returned.
     if len(values) != 1 or not values[0]:
         return
+    # One value with commas is what Xero wants.
     wanted = {where.plain(value.strip()) for value in values[0].split(",")}
     read, _ = resource.fields.reader(name, resource.owner)
     yield lambda document: read(document) in wanted
@@ -214,6 +217,7 @@ def _whole(request: Request, name: str, default: int) -> int:
 
 def _refuse_high_volume(request: Request, books: Books, resource: Resource, count: int) -> None:
     limit = books.setting("high_volume", HIGH_VOLUME)
+    # A page alone makes a list cheap; a filter must be one that Xero has an index for.
     narrowed = "page" in request.args or flag(request, "summaryOnly")
     if count <= limit or not resource.paged or (narrowed and not request.args.get("where")):
         return

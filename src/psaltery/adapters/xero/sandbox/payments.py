@@ -17,12 +17,14 @@ from psaltery.adapters.xero.sandbox.documents import Problems, Writing
 from psaltery.adapters.xero.sandbox.lines import ZERO
 from psaltery.adapters.xero.sandbox.state import ID_FIELDS, Books, new_id
 
+# What a payment can be made on, and where it is kept.
 TARGETS = {
     "Invoice": "Invoices",
     "CreditNote": "CreditNotes",
     "Overpayment": "Overpayments",
     "Prepayment": "Prepayments",
 }
+# Refunds of credit have types of their own.
 TYPES = {
     "ACCREC": "ACCRECPAYMENT",
     "ACCPAY": "ACCPAYPAYMENT",
@@ -91,6 +93,7 @@ def _account(books: Books, sent: Document) -> Document:
         found = coded[0] if coded else None
     if found is None:
         raise Refused("Account could not be found")
+    # Bank accounts take payments always, others when someone ticked the box.
     usable = found["Type"] == "BANK" or found.get("EnablePaymentsToAccount")
     if not usable or found["Status"] != "ACTIVE":
         raise Refused("Account type is invalid for making a payment")
@@ -122,6 +125,7 @@ def _made(
     rate = sent.get("CurrencyRate") or target.get("CurrencyRate") or 1
     rate = lines.amount(rate, "CurrencyRate")
     base = books.organisation()["BaseCurrency"]
+    # What moved on the bank account, in its own currency.
     bank = paid if target["CurrencyCode"] == base else lines.cents(paid / (rate or 1))
     payment: Document = {
         "PaymentID": new_id(),
@@ -135,6 +139,7 @@ def _made(
         "HasAccount": True,
         "IsReconciled": bool(sent.get("IsReconciled")),
         "Account": _account_shown(account),
+        # Where to find the document again when the payment is deleted.
         "_kind": kind,
         "_target": target[ID_FIELDS[kind]],
     }
@@ -181,10 +186,12 @@ def _save_target(
 
 def delete(books: Books, payment: Document, sent: Document) -> Applied:
     """POST with `{"Status": "DELETED"}` and nothing else. Raises `Refused`."""
+    # The one trap that every integration falls into once.
     if set(sent) - {"Status", "PaymentID"} or sent.get("Status") != "DELETED":
         raise Refused("Only Status accepted for updates.")
     if payment["Status"] == "DELETED":
         raise Refused("The payment has already been deleted")
+    # Only the batch as a whole can go.
     if payment.get("BatchPaymentID"):
         raise Refused("Payments made through a batch payment cannot be deleted individually")
     if payment.get("IsReconciled"):
@@ -212,11 +219,16 @@ def create_batch(books: Books, sent: Document) -> Applied:
         raise Refused("At least one payment must be specified")
     account = _account(books, sent)
     when = documents.day(sent, "Date") or documents.today(books)
-    targets = [_target(books, part)[1] for part in parts]
+    targets = [_target(books, part) for part in parts]
     # Everything is checked before anything is written: a batch is one line at the bank.
-    for part, target in zip(parts, targets, strict=True):
-        _check_amount(target, lines.cents(lines.amount(part.get("Amount"), "Amount")))
-    kind = "RECBATCH" if targets[0]["Type"] == "ACCREC" else "PAYBATCH"
+    wanted: dict[str, Decimal] = {}
+    for part, (of, target) in zip(parts, targets, strict=True):
+        # Two parts may pay the same document, and must not exceed it together.
+        identifier = target[ID_FIELDS[of]]
+        paid = lines.cents(lines.amount(part.get("Amount"), "Amount"))
+        wanted[identifier] = wanted.get(identifier, ZERO) + paid
+        _check_amount(target, wanted[identifier])
+    kind = "RECBATCH" if targets[0][1]["Type"] == "ACCREC" else "PAYBATCH"
     total = sum((lines.cents(lines.amount(p["Amount"], "Amount")) for p in parts), ZERO)
     batch: Document = {"BatchPaymentID": new_id(), "Account": _account_shown(account)}
     batch |= documents.dated("Date", when)
@@ -299,6 +311,7 @@ def _bank_lines(writing: Writing, sent: Document, made: Document, kind: str) -> 
 
 def _opened(books: Books, made: Document) -> Document:
     """The overpayment or prepayment that this bank transaction made, by id."""
+    # RECEIVE-OVERPAYMENT opens an overpayment, plain RECEIVE opens nothing.
     word = made["Type"].partition("-")[2]
     if not word:
         return {}

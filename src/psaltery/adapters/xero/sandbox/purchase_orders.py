@@ -26,6 +26,7 @@ def view(order: Document, detail: Detail) -> Document:
 def write(writing: Writing, sent: Document) -> Applied:
     """Creates the order, or with POST updates the one it names. Raises `Refused`."""
     existing = _existing(writing, sent)
+    # A billed order belongs to its bill.
     if existing and existing["Status"] in ("BILLED", "DELETED"):
         raise Refused("Purchase order not of valid status for modification")
     return Applied(writing.books.touch("PurchaseOrders", _built(writing, sent, existing or {})))
@@ -94,6 +95,7 @@ def _contact(writing: Writing, sent: Document, existing: Document) -> Document:
     """Orders need a contact that exists: a name alone creates none."""
     if sent.get("Contact") is None and existing:
         return documents.nested_contact(writing.books, existing["Contact"])
+    # only_look: orders never create a contact on the way.
     found = contacts.for_document(writing.books, sent.get("Contact"), only_look=True)
     if writing.books.get("Contacts", found["ContactID"]) is None:
         raise Refused("The contact must exist before a purchase order is created for it")

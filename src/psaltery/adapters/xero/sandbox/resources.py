@@ -28,6 +28,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# A poll without includeArchived never learns that a contact was archived.
 def _archived_contact(contact: Document, request: Request) -> bool:
     return contact["ContactStatus"] == "ARCHIVED" and not flag(request, "includeArchived")
 
@@ -45,6 +46,7 @@ def _public(document: Document, _: Detail) -> Document:
     return documents.public(document)
 
 
+# https://developer.xero.com/documentation/api/accounting/invoices
 INVOICES = Resource(
     "Invoices",
     "Invoice",
@@ -70,6 +72,7 @@ INVOICES = Resource(
         "invoicenumber invoiceid amountpaid date duedate amountdue"
     ),
 )
+# https://developer.xero.com/documentation/api/accounting/creditnotes
 CREDIT_NOTES = Resource(
     "CreditNotes",
     "CreditNote",
@@ -85,6 +88,7 @@ CREDIT_NOTES = Resource(
         "status type reference contact.contactid contact.name contact.contactnumber date"
     ),
 )
+# https://developer.xero.com/documentation/api/accounting/payments
 PAYMENTS = Resource(
     "Payments",
     "Payment",
@@ -99,6 +103,7 @@ PAYMENTS = Resource(
     paged=True,
     optimised=_words("paymenttype status reference invoice.invoiceid date paymentid"),
 )
+# https://developer.xero.com/documentation/api/accounting/contacts
 CONTACTS = Resource(
     "Contacts",
     "Contact",
@@ -117,6 +122,8 @@ CONTACTS = Resource(
 )
 
 
+# https://developer.xero.com/documentation/api/accounting/overpayments
+# https://developer.xero.com/documentation/api/accounting/prepayments
 def _credit(kind: str, owner: str, choices: dict[str, str]) -> Resource:
     fields = Fields(
         text=f"{owner}ID Type Status Reference CurrencyCode InvoiceNumber {_CONTACT_TEXT}",
@@ -141,6 +148,7 @@ LISTS = {
         _credit("Overpayments", "Overpayment", {"References": "Reference"}),
         _credit("Prepayments", "Prepayment", {"InvoiceNumbers": "InvoiceNumber"}),
         Resource(
+            # https://developer.xero.com/documentation/api/accounting/banktransactions
             "BankTransactions",
             "BankTransaction",
             Fields(
@@ -153,6 +161,7 @@ LISTS = {
             paged=True,
         ),
         Resource(
+            # https://developer.xero.com/documentation/api/accounting/purchaseorders
             "PurchaseOrders",
             "PurchaseOrder",
             Fields(
@@ -165,12 +174,14 @@ LISTS = {
             choices={"Status": "Status"},
         ),
         Resource(
+            # https://developer.xero.com/documentation/api/accounting/items
             "Items",
             "Item",
             Fields(text="ItemID Code Name", date="UpdatedDateUTC", flag="IsSold IsPurchased"),
             lambda item, detail: setup_lists.item_view(item, detail.four_decimals),
         ),
         Resource(
+            # https://developer.xero.com/documentation/api/accounting/accounts
             "Accounts",
             "Account",
             Fields(
@@ -181,6 +192,7 @@ LISTS = {
             ),
         ),
         Resource(
+            # https://developer.xero.com/documentation/api/accounting/taxrates
             "TaxRates",
             "TaxRate",
             Fields(
@@ -192,6 +204,7 @@ LISTS = {
             since=False,
         ),
         Resource(
+            # https://developer.xero.com/documentation/api/accounting/trackingcategories
             "TrackingCategories",
             "TrackingCategory",
             Fields(text="TrackingCategoryID Name Status"),
@@ -207,9 +220,13 @@ LISTS = {
             since=False,
             hidden=lambda group, _: bool(group["Status"] != "ACTIVE"),
         ),
+        # https://developer.xero.com/documentation/api/currencies/
         _plain("Currencies", "Currency", "Code Description", since=False),
+        # https://developer.xero.com/documentation/api/accounting/brandingthemes
         _plain("BrandingThemes", "BrandingTheme", "BrandingThemeID Name Type", since=False),
+        # https://developer.xero.com/documentation/api/accounting/batchpayments
         _plain("BatchPayments", "BatchPayment", "BatchPaymentID Type Status Reference"),
+        # https://developer.xero.com/documentation/api/users/
         _plain("Users", "User", "UserID EmailAddress FirstName LastName OrganisationRole"),
     )
 }
@@ -225,6 +242,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "PurchaseOrders": ("accounting.invoices",),
     "RepeatingInvoices": ("accounting.invoices",),
     "LinkedTransactions": ("accounting.invoices",),
+    # Items can be written with either scope.
     "Items": ("accounting.invoices", "accounting.settings"),
     "Payments": ("accounting.payments",),
     "BatchPayments": ("accounting.payments",),
@@ -259,6 +277,7 @@ BROAD = {
     ),
     "accounting.reports": ("accounting.reports",),
 }  # fmt: skip
+# All that an app made since March 2026 may ask for.
 GRANULAR = {
     *(
         f"accounting.{name}{end}"
@@ -282,11 +301,13 @@ GRANULAR = {
 
 def allowed(scopes: set[str], endpoint: str, method: str, attachments: bool = False) -> bool:
     """Whether a token with these scopes may call the endpoint."""
+    # A scope without .read allows reading too; see the last line.
     granted = set(scopes)
     for broad, parts in BROAD.items():
         for end in ("", ".read"):
             if broad + end in scopes:
                 granted |= {part + end for part in parts}
+    # Each family of reports has its own scope; any of them opens the empty list.
     if endpoint == "Reports":
         return any(scope.startswith("accounting.reports") for scope in granted)
     wanted = ("accounting.attachments",) if attachments else SCOPES[endpoint]

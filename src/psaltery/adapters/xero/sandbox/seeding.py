@@ -17,6 +17,7 @@ from psaltery.adapters.xero.sandbox import chart, contacts, credit_notes, dates,
 from psaltery.adapters.xero.sandbox.lines import ZERO, cents
 from psaltery.adapters.xero.sandbox.state import Books, World
 
+# The demo's MSP and its three offices.
 OFFICES = (
     ("Harbourline IT (Sydney)", "AU", "AUSEASTERNSTANDARDTIME"),
     ("Harbourline IT (Adelaide)", "AU", "CENAUSTRALIASTANDARDTIME"),
@@ -27,6 +28,7 @@ FIRST = ("Anchor", "Bayside", "Café Zürich", "Coastal", "Eastern", "Fern & Son
          "Quarry", "River", "Southern", "Tussock", "Western")  # fmt: skip
 SECOND = ("Accounting", "Architects", "Builders", "Dental", "Engineering", "Foods", "Freight",
           "Legal", "Logistics", "Medical", "Motors", "Plumbing", "Property", "Studios")  # fmt: skip
+# What an MSP sells: text, account, price.
 WORK = (
     ("Managed service, workstation", "210", "89.00"),
     ("Managed service, server", "210", "245.50"),
@@ -178,6 +180,7 @@ class History:
             for n in range(amounts.invoices)
         ]
         for number, invoice in enumerate(made[: amounts.payments]):
+            # Every fifth invoice is paid by half.
             made[number] = self._pay(invoice, share=Decimal(1 if number % 5 else "0.5"))
         for person in people:
             self._save("Contacts", person)
@@ -190,6 +193,7 @@ class History:
         self.books.put(kind, document)
 
     def _stamp(self, moment: datetime) -> Document:
+        # Nothing has happened in the future.
         moment = min(moment, self.now)
         return {
             "UpdatedDateUTC": dates.wire(moment),
@@ -199,6 +203,7 @@ class History:
     def _contact(self, number: int) -> Document:
         first, second = FIRST[number % len(FIRST)], SECOND[number // len(FIRST) % len(SECOND)]
         contact = contacts.blank(identifier(self.source))
+        # Names stay unique however many there are.
         series = number // (len(FIRST) * len(SECOND))
         name = f"{first} {second}{f' {series + 1}' if series else ''}"
         contact |= {"Name": name, "EmailAddress": f"accounts{number}@example.com"}

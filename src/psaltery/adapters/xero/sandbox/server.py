@@ -59,6 +59,7 @@ class Sandbox:
         clock = Clock()
         self.store = Store(state_path)
         self.world = World(self.store, list(clients), clock)
+        # A state file that has organisations is history, not to be made again.
         if not self.store.all("tenants"):
             amounts = seeding.Amounts(contacts, invoices, payments, credit_notes)
             seeding.fill(self.world, seed, orgs, amounts)
@@ -66,6 +67,7 @@ class Sandbox:
         self.identity = Identity(self.tokens)
         self.limits = Limits(clock, limits, per_day)
         self.webhooks = Webhooks(self.store, clock)
+        # After the seed: history sends no webhooks.
         self.world.listeners.append(self.webhooks.changed)
         self.gate = Gate(self.world, self.identity, self.limits)
         self.control = Control(self.world, self.identity, self.limits, self.webhooks)

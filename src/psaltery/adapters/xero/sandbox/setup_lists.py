@@ -50,12 +50,14 @@ def _check_account(
     name, code = sent.get("Name"), sent.get("Code")
     if existing is None and not (name and sent.get("Type")):
         raise Refused("Name and Type must be specified")
+    # Bank accounts are the only ones without a code.
     if existing is None and not code and sent.get("Type") != "BANK":
         raise Refused("Account code must be specified")
     if name and any(fold(other["Name"]) == fold(name) for other in others):
         raise Refused("Please enter a unique Name.")
     if code and any(fold(other.get("Code") or "") == fold(str(code)) for other in others):
         raise Refused("Please enter a unique Code.")
+    # Xero's limit for account codes.
     if len(str(code or "")) > 10:
         raise Refused("The Code field cannot exceed 10 characters.")
     if sent.get("Status", "ACTIVE") not in STATUSES:
@@ -75,6 +77,7 @@ def delete_account(books: Books, account: Document) -> Document:
         for document in books.all(kind)
         for line in document["LineItems"]
     )
+    # History would lose its account.
     if code and used:
         raise Refused("The account is in use and cannot be deleted")
     return books.touch("Accounts", {**account, "Status": "DELETED"})
@@ -100,6 +103,7 @@ def write_tax_rate(books: Books, sent: Document) -> Applied:
 
 
 def _blank_rate(books: Books) -> Document:
+    # Own rates are named TAX001, TAX002 …; system rates have names of their own.
     number = books.store.next_id(books.collection("custom tax rates"))
     groups = ("Assets", "Equity", "Expenses", "Liabilities", "Revenue")
     applies = {f"CanApplyTo{group}": True for group in groups}
@@ -120,6 +124,7 @@ def write_category(books: Books, sent: Document) -> Applied:
     name = sent.get("Name") or (existing or {}).get("Name")
     if not name or len(name) > 100:
         raise Refused("The tracking category name must have 1 to 100 characters")
+    # Two can be active, two more archived.
     if existing is None and (len(active) >= 2 or len(others) >= 4):
         raise Refused("There can be at most 2 active tracking categories, and 4 in all")
     if any(fold(other["Name"]) == fold(name) for other in others):
@@ -165,6 +170,7 @@ def visible_category(category: Document, archived: bool) -> Document:
 def write_currency(books: Books, sent: Document) -> Applied:
     """Adds a currency; needs a plan with multi-currency. Raises `Refused`."""
     code = str(sent.get("Code") or "").upper()
+    # Currencies can be added, never removed.
     if not books.setting("multicurrency", True):
         raise Refused("Your organisation's plan does not allow multiple currencies")
     if len(code) != 3:
@@ -178,6 +184,7 @@ def write_item(books: Books, sent: Document, updating: bool) -> Applied:
     code = str(sent.get("Code") or "")
     found = books.lookup("Items", "code", code) if code else []
     existing = _by_id(books, "Items", sent.get("ItemID"))
+    # PUT refuses a known code; POST takes it for the item meant.
     if existing is None and updating and found:
         existing = found[0]
     if existing is None and not code:
@@ -219,6 +226,7 @@ def actions(books: Books) -> list[Document]:
     """What the plan and the user's rights allow."""
     denied = set(books.setting("denied_actions", []))
     if not books.setting("multicurrency", True):
+        # The plan decides, before any right of the user.
         denied.add("UseMulticurrency")
     return [
         {"Name": name, "Status": "NOT-ALLOWED" if name in denied else "ALLOWED"} for name in ACTIONS

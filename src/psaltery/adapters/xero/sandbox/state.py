@@ -13,7 +13,9 @@ from typing import Any
 from psaltery.adapters.sandboxing import Clock, Document, Store
 from psaltery.adapters.xero.sandbox import dates
 
+# The id of what was not created.
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
+# The member that holds the id, by kind.
 ID_FIELDS = {
     "Accounts": "AccountID",
     "BankTransactions": "BankTransactionID",
@@ -59,6 +61,7 @@ def fold(text: str) -> str:
 
 def _sales_number(document: Document) -> str | None:
     number = document.get("InvoiceNumber") or document.get("CreditNoteNumber")
+    # Only sales numbers are the organisation's own.
     sales = document.get("Type") in ("ACCREC", "ACCRECCREDIT")
     return fold(number) if number and sales else None
 
@@ -110,8 +113,8 @@ class Books:
         """Every document of the kind, oldest first."""
         return self.store.all(self.collection(kind))
 
-    def put(self, kind: str, document: Document) -> Document:
-        """Saves the document as it is, and tells the webhooks."""
+    def put(self, kind: str, document: Document, quiet: bool = False) -> Document:
+        """Saves the document as it is, and tells the webhooks unless it is a quiet change."""
         collection, identifier = self.collection(kind), str(document[ID_FIELDS[kind]]).lower()
         before = self.store.get(collection, identifier)
         index = self._indexes[kind]
@@ -121,7 +124,7 @@ class Books:
         if current:
             _reindex(kind, index, identifier, before, document)
             index.revision = self.store.revision(collection)
-        for tell in self.listeners:
+        for tell in () if quiet else self.listeners:
             tell(self, kind, document, "UPDATE" if before else "CREATE")
         return document
 

@@ -19,6 +19,7 @@ from psaltery.adapters.xero.sandbox import dates
 from psaltery.adapters.xero.sandbox.state import Client, World, new_id
 
 CONNECTION_TEXT = ("id", "authEventId", "tenantId", "tenantType", "tenantName")
+# Lifetimes: https://developer.xero.com/documentation/guides/oauth2/auth-flow
 ACCESS_SECONDS = 1800
 CODE_SECONDS = 300
 GRACE = timedelta(minutes=30)
@@ -76,6 +77,7 @@ class Tokens:
     ) -> Document:
         """Records a person's consent; connects the tenants; scopes add to earlier ones."""
         event = new_id()
+        # A token set belongs to app and person, not to an organisation.
         key = f"{client.id} {user_id}"
         earlier = self.store.get("oauth/grants", key) or {"scopes": []}
         union = list(dict.fromkeys([*earlier["scopes"], *scopes]))
@@ -172,6 +174,7 @@ class Tokens:
             "token_type": "Bearer",
             "scope": " ".join(scopes),
         }
+        # Each part only for those who asked for it.
         if "openid" in scopes:
             result["id_token"] = self._identity(consent, issuer)
         if "offline_access" in scopes:
@@ -202,11 +205,13 @@ class Tokens:
 
     def _usable(self, record: Document) -> bool:
         now = dates.milliseconds(self.now())
+        # Each refresh starts sixty new days.
         if now - record["issued"] > REFRESH_LIFE // timedelta(milliseconds=1):
             return False
         if record["used"] is None:
             return True
         heirs = [self.store.get("oauth/refresh", heir) for heir in record["successors"] if heir]
+        # The grace is for a lost answer; whoever used the new token has it.
         heir_used = any(heir and heir["used"] is not None for heir in heirs)
         return not heir_used and now - record["used"] <= GRACE // timedelta(milliseconds=1)
 
@@ -287,6 +292,7 @@ class Tokens:
 
     def access(self, token: str) -> tuple[Access | None, datetime | None]:
         """What the token says, and when it expired if it has; (None, None) when unknown."""
+        # Tokens are looked up, not verified: that also ends those that were revoked.
         record = self.store.get("oauth/access", token)
         if record is None:
             return None, None

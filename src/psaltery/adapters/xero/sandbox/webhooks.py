@@ -21,6 +21,7 @@ from psaltery.adapters.sandboxing import Clock, Document, Store
 from psaltery.adapters.xero.sandbox import dates
 from psaltery.adapters.xero.sandbox.state import ID_FIELDS, Books
 
+# There are no events for payments, items, accounts or tax rates.
 CATEGORIES = {
     "Contacts": "CONTACT",
     "Invoices": "INVOICE",
@@ -28,7 +29,9 @@ CATEGORIES = {
     "Prepayments": "PREPAYMENT",
     "Overpayments": "OVERPAYMENT",
 }
+# Newer categories say a little more than the id.
 WITH_DATA = ("CREDITNOTE", "PREPAYMENT", "OVERPAYMENT")
+# https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/
 ANSWER_SECONDS = 5
 
 
@@ -125,12 +128,14 @@ class Webhooks:
             raise KeyError("no webhook subscription")
         signed = signature(body, subscription["key"])
         if forged:
+            # One wrong character, as Xero's own probe has.
             signed = ("A" if signed[0] != "A" else "B") + signed[1:]
         # Not tried again by itself: a test that wants the repeat asks for a replay.
         status, answer = _post(subscription["url"], body, signed)
         record: Document = {"at": self.clock.now().isoformat(), "body": body.decode()}
         record |= {"signature": signed, "status": status, "answer": answer, "forged": forged}
         self.deliveries.append(record)
+        # Bounded: a demo runs for days.
         del self.deliveries[:-1000]
         return record
 

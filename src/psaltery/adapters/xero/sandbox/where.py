@@ -33,6 +33,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+# Allowed, and slow on large organisations.
 _METHODS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda text, part: part in text,
     "startswith": str.startswith,
@@ -84,6 +85,7 @@ def _comparable(value: Any, kind: str) -> Any:
 
 def plain(text: str) -> str:
     """Text as Xero's database compares it: without case and accents."""
+    # Most text is plain ASCII; the rest loses its accents.
     spread = unicodedata.normalize("NFKD", text) if not text.isascii() else text
     return "".join(c for c in spread if not unicodedata.combining(c)).casefold()
 
@@ -100,6 +102,7 @@ def parse(text: str, fields: Fields, owner: str) -> Test:
 def tokens(text: str) -> list[tuple[str, str]]:
     """Kind and text of each token. Raises `BadQuery`."""
     found: list[tuple[str, str]] = []
+    # A pattern that skips nothing: what no token begins with is an error, with its place.
     position = 0
     text = text.rstrip()
     while position < len(text):
@@ -197,8 +200,10 @@ class _Parser:
         lowered = text.lower()
         if lowered in ("true", "false"):
             return (lambda _: lowered == "true"), "flag"
+        # null fits every type.
         if lowered == "null":
             return (lambda _: None), "null"
+        # Values are made as in C#.
         if lowered in ("datetime", "datetime.parse", "guid", "guid.parse"):
             return self.made(lowered)
         name, _, method = text.rpartition(".")

@@ -25,16 +25,19 @@ _SINGULAR = {
     "Elements": "DataContractBase",
     "Options": "Option",
 }
+# Elements that hold lists; all other elements hold one value or members.
 _LISTS = {
     "Accounts", "Addresses", "Allocations", "BankTransactions", "BatchPayments", "ContactGroups",
     "ContactPersons", "Contacts", "CreditNotes", "Currencies", "HistoryRecords", "Invoices",
     "Items", "LineItems", "Options", "Overpayments", "Payments", "Phones", "Prepayments",
     "PurchaseOrders", "TaxComponents", "TaxRates", "Tracking", "TrackingCategories",
 }  # fmt: skip
+# XML has no types: these are numbers …
 _NUMBERS = {
     "Amount", "BankAmount", "CurrencyRate", "DiscountAmount", "DiscountRate", "LineAmount",
     "Quantity", "Rate", "SubTotal", "TaxAmount", "Total", "TotalTax", "UnitAmount", "UnitPrice",
 }  # fmt: skip
+# … and these say yes or no.
 _FLAGS = {"IsReconciled", "SentToContact", "IsSold", "IsPurchased", "EnablePaymentsToAccount"}
 
 
@@ -51,6 +54,7 @@ def write(value: Document) -> str:
 
 
 def _element(name: str, value: Any) -> str:
+    # Absent and null are the same in XML.
     if value is None:
         return ""
     if isinstance(value, list):

@@ -117,6 +117,12 @@ def test_a_batch_pays_many_and_its_parts_stay_together(xero, made, bank, invoice
     assert {p["Status"] for p in xero.read("Payments")["Payments"]} == {"DELETED"}
 
 
+def test_parts_of_a_batch_do_not_exceed_a_document_together(xero, made, bank):
+    parts = [{**on(made), "Amount": 60}, {**on(made), "Amount": 60}]
+    assert xero.refused("BatchPayments", {"Account": bank, "Payments": parts}) == [OUTSTANDING]
+    assert xero.read("Payments")["Payments"] == []
+
+
 @pytest.fixture
 def note(xero, made, line):
     return xero.made("CreditNotes", {
