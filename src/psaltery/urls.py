@@ -11,6 +11,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("psaltery.web.urls")),
     path("", include("psaltery.accounts.urls")),
     path("", include("psaltery.connections.urls")),
+    path("", include("psaltery.posting.urls")),
+    path("", include("psaltery.review.urls")),
     path("", include("psaltery.audit.urls")),
     path("accounts/", include(sign_in_urls)),
 ]

@@ -85,7 +85,7 @@ def _line(situation: Situation, line: DocumentLine) -> Shaped:
     rate = _tax(situation, line, reasons)
     tracking = _tracking(situation, line, reasons)
     if account and rate and rate.classes and account.account_class not in rate.classes:
-        reasons.append(_tax_not_for_account(situation, account, rate))
+        reasons.append(_tax_not_for_account(situation, line, account, rate))
     if reasons or account is None or rate is None:
         return Shaped(None, reasons)
     quantity, unit_amount = fit(line.quantity, line.unit_price, cents(line.amount))
@@ -192,14 +192,19 @@ def _tax(situation: Situation, line: DocumentLine, reasons: list[Reason]) -> Tax
     return rate
 
 
-def _tax_not_for_account(situation: Situation, account: AccountFact, rate: TaxFact) -> Reason:
+def _tax_not_for_account(
+    situation: Situation, line: DocumentLine, account: AccountFact, rate: TaxFact
+) -> Reason:
+    mappings, document = situation.book.mappings, situation.document
+    chosen = mappings.first("account", account_keys(line, document))
+    taxed = mappings.first("tax", [tax_key(line, document)])
     return Reason(
         code="tax_not_for_account",
         about=f"pair:{account.code}:{rate.tax_type}",
         subject=f"{rate.tax_type} on {account.code}",
         sentence=f"The tax rate {rate.name} can't be used with account {account.code} "
         f"{account.name} in {situation.book.name}.",
-        details={"account": account.code, "tax_type": rate.tax_type},
+        details={"account": _mapping_details(chosen), "tax": _mapping_details(taxed)},
     )
 
 

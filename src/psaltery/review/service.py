@@ -1,10 +1,13 @@
 """Opens, fills and closes cards. One card for one cause; it closes when it blocks nothing more."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
+from django.db import transaction
 from django.db.models import Q
 
+from psaltery.audit.service import record_change
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
@@ -91,6 +94,35 @@ def resolve(card: Card, by: str, how: str) -> list[int]:
     closed = Card.objects.filter(pk=card.pk).exclude(state=Card.State.RESOLVED)
     closed.update(state=Card.State.RESOLVED, resolved_at=now(), resolved_by=by, resolution=how)
     return documents
+
+
+def snooze(card: Card, until: datetime, by: str) -> None:
+    """Put a card aside until a moment (aware); `wake` brings it back."""
+    with transaction.atomic():
+        live = Card.objects.filter(pk=card.pk, state__in=_LIVE)
+        live.update(state=Card.State.SNOOZED, snoozed_until=until)
+        told = f"{card.sentence} Snoozed until {until:%Y-%m-%d %H:%M} UTC by {by}."
+        record_change(told, operation="card.snooze")
+
+
+def wake(card: Card | None = None) -> int:
+    """Bring back this card, or every card whose time has come; how many."""
+    asleep = Card.objects.filter(state=Card.State.SNOOZED)
+    due = asleep.filter(snoozed_until__lte=now()) if card is None else asleep.filter(pk=card.pk)
+    return due.update(state=Card.State.OPEN, snoozed_until=None)
+
+
+def assign(card: Card, person_id: int | None) -> None:
+    """Give a card to a person, or to nobody (None)."""
+    with transaction.atomic():
+        Card.objects.filter(pk=card.pk).update(owner_id=person_id)
+        card.refresh_from_db(fields=["owner"])
+        told = (
+            f"{card.sentence} It is now {card.owner.email}'s."
+            if card.owner
+            else (f"{card.sentence} It is nobody's now.")
+        )
+        record_change(told, operation="card.assign")
 
 
 def comment(card: Card, author: str, text: str) -> Comment:

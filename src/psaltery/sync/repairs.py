@@ -1,6 +1,6 @@
 """The repairs that cards offer. One repair ends the cause and releases all it blocked, at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from django.db import transaction
@@ -14,6 +14,9 @@ from psaltery.connections.opening import open_books
 from psaltery.desk.models import Company, Document
 from psaltery.ledger.models import BillingInvoice, Customer
 from psaltery.ledger.service import remember
+from psaltery.mapping.lookup import KEYS
+from psaltery.mapping.models import Mapping as MappingRow
+from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.service import add_route, link_contact, set_mapping, source
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.contacts import make_contact, restore_contact
@@ -86,25 +89,69 @@ def _organisation(card: Card) -> Organisation:
     return card.organisation
 
 
+# Codes whose cause is the target of mappings, not a missing one: all that lead there are changed.
+_BROKEN_TARGETS = (
+    "account_missing",
+    "account_archived",
+    "account_invalid",
+    "tax_invalid",
+    "tracking_invalid",
+)
+
+
 def _map(list_: str) -> Callable[[Card, Answers], str]:
     def act(card: Card, answers: Answers) -> str:
-        key_kind = answers.get("key_kind") or card.details.get("key_kind", "")
-        key = answers.get("key") or card.details.get("key", "")
-        if answers.get("key_kind") in ("any", "exempt"):
-            key = ""
-        mapping = set_mapping(_organisation(card), list_, key_kind, key, answers["target"])
-        return f"{key_kind} {key or ''} → {mapping.target}".replace("  ", " ")
+        organisation, target = _organisation(card), answers["target"]
+        keys = mapped_keys(card, list_, answers)
+        if not keys:
+            raise BadSettings(
+                "The books did not say which mapping is to blame. Change it on the mapping page, "
+                "then try again.",
+                which="target",
+            )
+        with transaction.atomic():
+            for kind, key in keys:
+                set_mapping(organisation, list_, kind, key, target)
+        return f"{_keys_in_words(list_, keys)} → {target}"
 
     return act
 
 
+def _keys_in_words(list_: str, keys: Sequence[tuple[str, str]]) -> str:
+    labels = KEYS[list_]
+    words = [f"{labels[kind]} “{key}”" if key else labels[kind] for kind, key in keys]
+    return ", ".join(words)
+
+
+def mapped_keys(card: Card, list_: str, answers: Answers) -> list[tuple[str, str]]:
+    """The (kind, key) pairs that a mapping repair of this card sets.
+
+    The one that was chosen; else all whose target is broken; else the one that the card is about.
+    """
+    chosen = answers.get("key_kind", "")
+    if chosen:
+        key = answers.get("key") or str(card.details.get("key", ""))
+        return [(chosen, "" if chosen in ("any", "exempt") else key)]
+    if card.code in _BROKEN_TARGETS and card.organisation is not None:
+        rows = MappingRow.objects.filter(organisation=card.organisation, list=list_)
+        found = list(rows.filter(target=card.subject).values_list("key_kind", "key"))
+        if found:
+            return found
+    about = card.details.get(list_, card.details)
+    kind = about.get("key_kind", "") if isinstance(about, dict) else ""
+    return [(kind, str(about.get("key", "")))] if kind in KEYS[list_] else []
+
+
 def _add_route(card: Card, answers: Answers) -> str:
     connection = Connection.objects.get(pk=card.details["connection"])
-    target = Organisation.objects.filter(pk=answers["organisation"]).first()
+    chosen = answers["organisation"]
+    target = Organisation.objects.filter(pk=int(chosen)).first() if chosen.isdecimal() else None
     if target is None:
         raise BadSettings("There is no such organisation.", which="organisation")
-    add_route(connection, card.details["field"], card.details["value"], target)
-    return f"{card.details['field']} {card.details['value']} goes to {target.name}"
+    field = answers.get("field") or card.details["field"]
+    value = answers.get("value") if answers.get("field") else card.details["value"]
+    rule = add_route(connection, field, value or "", target)
+    return f"{FIELDS[field][0]} {rule.value} goes to {target.name}".replace("  ", " ")
 
 
 def _company_of(card: Card) -> Company:

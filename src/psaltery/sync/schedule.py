@@ -15,6 +15,7 @@ from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.kit.clock import now
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.review.service import wake
 from psaltery.sync import queue
 
 # A running feed whose job is gone: its slice is long over.
@@ -23,6 +24,7 @@ STUCK = timedelta(minutes=2)
 
 def queue_due() -> int:
     """Queue everything that is due; returns how many jobs were asked for."""
+    wake()
     with transaction.atomic():
         return _feeds() + _postings() + _payments() + _marks()
 
