@@ -5,9 +5,12 @@ from typing import Any
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models import Q
 
 from psaltery.connections.models import Organisation
 
+# Nearly all documents are authorised or paid.
+RARE_STATUSES = ("draft", "submitted", "voided", "deleted")
 MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}
 
 
@@ -45,7 +48,10 @@ class Customer(Mirrored):
         constraints = [
             models.UniqueConstraint(fields=["organisation", "external_id"], name="one_customer")
         ]
-        indexes = [GinIndex(name="customer_words", fields=["name"], opclasses=["gin_trgm_ops"])]
+        indexes = [
+            GinIndex(name="customer_words", fields=["name"], opclasses=["gin_trgm_ops"]),
+            models.Index(fields=["name", "id"], name="customer_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -93,6 +99,17 @@ class BillingInvoice(Mirrored):
                 name="billing_invoice_words",
                 fields=["number", "customer_name"],
                 opclasses=["gin_trgm_ops", "gin_trgm_ops"],
+            ),
+            # Partial: what people look for is a small part, and a back-fill should not pay for it.
+            models.Index(
+                fields=["due_on", "id"],
+                condition=Q(amount_due__gt=0),
+                name="billing_invoice_open_by_due",
+            ),
+            models.Index(
+                fields=["status", "-issued_on", "-id"],
+                condition=Q(status__in=RARE_STATUSES),
+                name="billing_invoice_rare_status",
             ),
         ]
 
@@ -156,6 +173,12 @@ class BillingPayment(Mirrored):
             ),
             models.Index(
                 fields=["organisation", "touch_external_id"], name="billing_payment_touch"
+            ),
+            models.Index(
+                fields=["organisation", "-paid_on", "-id"], name="billing_payment_org_newest"
+            ),
+            GinIndex(
+                name="billing_payment_words", fields=["reference"], opclasses=["gin_trgm_ops"]
             ),
         ]
 
@@ -248,6 +271,25 @@ class LedgerTaxRate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.rate.normalize():f} %)"
+
+
+class LedgerBrandingTheme(models.Model):
+    """How documents look when the books send them."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    external_id = models.CharField(max_length=100)
+    name = models.CharField(max_length=255)
+    active = models.BooleanField()
+
+    class Meta:
+        db_table = "ledger_branding_themes"
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "external_id"], name="one_theme")
+        ]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class LedgerTrackingOption(models.Model):

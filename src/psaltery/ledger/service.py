@@ -16,6 +16,7 @@ from psaltery.ledger.models import (
     BillingPayment,
     Customer,
     LedgerAccount,
+    LedgerBrandingTheme,
     LedgerTaxRate,
     LedgerTrackingOption,
     Unallocated,
@@ -222,6 +223,7 @@ def remember_settings(organisation: Organisation, settings: books.BooksSettings)
     changed = _accounts(organisation, settings.accounts)
     changed += _tax_rates(organisation, settings.tax_rates)
     changed += _tracking(organisation, settings.tracking)
+    changed += _themes(organisation, settings.branding_themes)
     currencies = list(settings.currencies)
     if organisation.currencies != currencies:
         organisation.currencies = currencies
@@ -274,5 +276,15 @@ def _tracking(organisation: Organisation, categories: Sequence[books.TrackingCat
     changed = len(store(LedgerTrackingOption, _KEY, columns, rows, aside=()))
     gone = LedgerTrackingOption.objects.filter(organisation=organisation, active=True).exclude(
         external_id__in=[option.external_id for _, option in options]
+    )
+    return changed + gone.update(active=False)
+
+
+def _themes(organisation: Organisation, themes: Sequence[books.BrandingTheme]) -> int:
+    columns = ("organisation_id", "external_id", "name", "active")
+    rows = ((organisation.id, theme.external_id, theme.name, True) for theme in themes)
+    changed = len(store(LedgerBrandingTheme, _KEY, columns, rows, aside=()))
+    gone = LedgerBrandingTheme.objects.filter(organisation=organisation, active=True).exclude(
+        external_id__in=[theme.external_id for theme in themes]
     )
     return changed + gone.update(active=False)
