@@ -26,6 +26,7 @@ def demo(
     ] = 8.0,
 ) -> None:
     """Run Psaltery against sandboxes with a demo MSP in them; Ctrl-C stops all of it."""
+    from psaltery.adapters.errors import Failure
     from psaltery.demo import drive
     from psaltery.demo.stage import StageFailed
 
@@ -42,6 +43,6 @@ def demo(
         code = drive.run(options, typer.echo)
     except drive.DemoRefused as refused:
         stop(str(refused), ExitCode.USAGE)
-    except StageFailed as failed:
+    except (StageFailed, Failure) as failed:
         stop(str(failed), ExitCode.PROBLEMS)
     raise typer.Exit(code)

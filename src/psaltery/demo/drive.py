@@ -11,14 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING
 
 from psaltery.demo import world
-from psaltery.demo.stage import Stage, is_free
+from psaltery.demo.stage import Stage, StageFailed, is_free
 
+if TYPE_CHECKING:
+    from psaltery.demo.progress import Progress
+
+LOCK = "demo.lock"
 TICK_SECONDS = 0.5
 TELL_SECONDS = 2.0
+LIVE_TELL_SECONDS = 20.0
 QUIET_SECONDS = 3.0
+# A check that is not done by then will never be.
+CHECK_SECONDS = 900
 
 
 class DemoRefused(Exception):
@@ -44,7 +51,7 @@ Say = Callable[[str], None]
 def run(options: Options, say: Say) -> int:
     """Run the demo until it is told to stop; the exit code.
 
-    Raises DemoRefused, StageFailed and SetupFailed.
+    Raises DemoRefused, StageFailed and the four failures.
     """
     if not is_free(options.port):
         raise DemoRefused(f"Port {options.port} is in use. Choose another: psaltery demo --port N.")
@@ -72,18 +79,21 @@ def _play(stage: Stage, options: Options, say: Say) -> int:
     from psaltery.demo import setup
 
     with acting_as("demo"):
-        setup.make_administrator(password(options.folder))
+        setup.make_people(password(options.folder))
         _greet(stage, options, say, time.monotonic() - began)
         setup.connect(stage, stage.check)
         if options.check:
             return _check(stage, found, say)
-        _live(stage, options, found, say)
+        _history(stage, say)
+        _go_on(stage, options, found, say)
     return 0
 
 
 def _world(options: Options, say: Say) -> world.WorldPage:
     """The world of an earlier start, or a new one."""
     found = None if options.fresh else world.read(options.folder)
+    if found is not None and found.seed != options.seed:
+        say(f"The world in {options.folder} has the seed {found.seed}; --fresh makes another.")
     if found is None:
         clear(options.folder)
         found = world.make(options.folder, options.seed)
@@ -120,6 +130,9 @@ def password(folder: Path) -> str:
 
 
 def _load_django(stage: Stage) -> None:
+    # A real installation's variables must not lead the demo to a real database.
+    for name in [name for name in os.environ if name.startswith("PSALTERY_")]:
+        del os.environ[name]
     os.environ.update(stage.environment())
     from psaltery import startup
 
@@ -148,35 +161,42 @@ def _check(stage: Stage, found: world.WorldPage, say: Say) -> int:
 
 
 def _until_quiet(stage: Stage, say: Say) -> None:
-    """Until nothing was left to do for some seconds."""
+    """Until nothing was left to do for some seconds. Raises StageFailed when it takes too long."""
+    began = time.monotonic()
     quiet_since = None
-    for told in _watched(stage, say):
+    for seen in _watched(stage, say):
         moment = time.monotonic()
-        quiet_since = (quiet_since or moment) if told.quiet else None
+        quiet_since = (quiet_since or moment) if seen.quiet else None
         if quiet_since is not None and moment - quiet_since > QUIET_SECONDS:
             return
+        if moment - began > CHECK_SECONDS:
+            raise StageFailed(f"It never came to rest: {seen}")
 
 
-def _live(stage: Stage, options: Options, found: world.WorldPage, say: Say) -> None:
+def _history(stage: Stage, say: Say) -> None:
+    """Until every invoice of the history is in step or held; payments may still be on their way."""
+    for seen in _watched(stage, say):
+        if not seen.feeds_left and not seen.waiting:
+            break
+    say("The history is in step; what is held waits on the page of exceptions.")
+
+
+def _go_on(stage: Stage, options: Options, found: world.WorldPage, say: Say) -> None:
+    """Until the demo is told to stop."""
     from psaltery.demo.live import Live
 
-    _until_quiet(stage, say)
-    say("The history is in step. Everything that is held waits on the page of exceptions.")
-    if not options.live:
-        while True:
-            stage.check()
-            time.sleep(TICK_SECONDS)
     live = Live(stage, found.seed)
+    watched = _watched(stage, say, LIVE_TELL_SECONDS)
     while True:
         until = time.monotonic() + live.pause(options.seconds)
         while time.monotonic() < until:
-            stage.check()
-            time.sleep(min(TICK_SECONDS, max(0.0, until - time.monotonic())))
-        say(live.happen())
+            next(watched)
+        if options.live:
+            say(live.happen())
 
 
-def _watched(stage: Stage, say: Say) -> "Iterator[Any]":
-    """The progress, twice a second; told when it changed, every two seconds at most."""
+def _watched(stage: Stage, say: Say, tell: float = TELL_SECONDS) -> "Iterator[Progress]":
+    """The progress, twice a second; told when it changed, every `tell` seconds at most."""
     from psaltery.demo import progress
 
     last, told_at = "", 0.0
@@ -184,7 +204,7 @@ def _watched(stage: Stage, say: Say) -> "Iterator[Any]":
         stage.check()
         seen = progress.look()
         sentence = seen.sentence()
-        if sentence != last and (seen.quiet or time.monotonic() - told_at > TELL_SECONDS):
+        if sentence != last and time.monotonic() - told_at > tell:
             say(sentence)
             last, told_at = sentence, time.monotonic()
         yield seen
@@ -193,20 +213,18 @@ def _watched(stage: Stage, say: Say) -> "Iterator[Any]":
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One demo at a time in a folder."""
+    """One demo at a time, in a folder of its own: what is in it may be removed."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / LOCK).exists():
+        raise DemoRefused(f"{folder} holds other things. Choose a folder that is empty or new.")
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as file:
-        _lock(file, folder)
+    with (folder / LOCK).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoRefused(
+                f"A demo runs in {folder} already. Stop it, or choose another folder: --data DIR."
+            ) from error
         yield
-
-
-def _lock(file: IO[bytes], folder: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise DemoRefused(
-            f"A demo runs in {folder} already. Stop it, or choose another folder: --data DIR."
-        ) from error
 
 
 @contextmanager

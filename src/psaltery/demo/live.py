@@ -1,6 +1,7 @@
 """Live work in the demo: what people at Harbourline and its customers do, one thing at a time."""
 
 import random
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -30,6 +31,7 @@ class Live:
         self._stage = stage
         # Nothing secret hangs on it; the same seed makes the same choices.
         self._chance = random.Random(f"{seed}:live")  # noqa: S311
+        self._touched: deque[str] = deque(maxlen=50)
         self._psa = httpx2.Client(
             base_url=f"{stage.psa_url}/v4_6_release/apis/3.0",
             headers={**_headers(), "Content-Type": "application/json"},
@@ -39,7 +41,8 @@ class Live:
             (30, self._close_invoice),
             (34, self._pay),
             (10, self._approve),
-            (8, self._edit_contact),
+            (6, self._edit_contact),
+            (4, self._edit_invoice),
             (9, self._open_ticket),
             (9, self._close_ticket),
         )
@@ -53,7 +56,11 @@ class Live:
         weights = [weight for weight, _ in self._kinds]
         kind = self._chance.choices(self._kinds, weights)[0][1]
         moment = datetime.now(UTC).astimezone()
-        return f"{moment:%H:%M:%S}  {kind()}"
+        try:
+            return f"{moment:%H:%M:%S}  {kind()}"
+        except httpx2.HTTPStatusError as error:
+            # What we know of the other side may be some seconds old, as it is for people.
+            return f"{moment:%H:%M:%S}  Refused by the sandbox: {error.response.text[:200]}"
 
     # In the PSA
 
@@ -102,10 +109,7 @@ class Live:
     # In the books
 
     def _pay(self) -> str:
-        open_ = BillingInvoice.objects.filter(
-            kind="receivable", status=Status.AUTHORISED, amount_due__gt=0
-        )
-        invoice = self._any(open_)
+        invoice = self._invoice(Status.AUTHORISED)
         if invoice is None:
             return self._close_invoice()
         due = invoice.amount_due.quantize(Decimal("0.01"))
@@ -123,8 +127,7 @@ class Live:
         return f"{name} paid {words}{invoice.number}: {currency} {amount:,.2f}"
 
     def _approve(self) -> str:
-        waiting = BillingInvoice.objects.filter(kind="receivable", status=Status.SUBMITTED)
-        invoice = self._any(waiting)
+        invoice = self._invoice(Status.SUBMITTED)
         if invoice is None:
             return self._pay()
         tenant = invoice.organisation.external_id
@@ -140,7 +143,24 @@ class Live:
         self._edit(tenant, "Contacts", contact.external_id, {"Phones": [phone]})
         return f"The bookkeeper changed the telephone number of {contact.name}"
 
+    def _edit_invoice(self) -> str:
+        invoice = self._invoice(Status.AUTHORISED)
+        if invoice is None:
+            return self._edit_contact()
+        reference = f"PO {self._chance.randint(1000, 9999)}"
+        tenant = invoice.organisation.external_id
+        self._edit(tenant, "Invoices", invoice.external_id, {"Reference": reference})
+        return f"The bookkeeper wrote {reference} on {invoice.number} of {invoice.customer_name}"
+
     # How it is done
+
+    def _invoice(self, status: Status) -> BillingInvoice | None:
+        """One with money open that nobody has touched since it was last read."""
+        open_ = BillingInvoice.objects.filter(kind="receivable", status=status, amount_due__gt=0)
+        found: BillingInvoice | None = self._any(open_.exclude(external_id__in=self._touched))
+        if found is not None:
+            self._touched.append(found.external_id)
+        return found
 
     def _any(self, rows: Any) -> Any:
         """One of them by the demo's own chance; None when there is none."""

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 import httpx2
 from django.db import transaction
 
+from psaltery.accounts.models import Role
 from psaltery.accounts.queries import is_set_up
-from psaltery.accounts.service import FirstPerson, set_up
+from psaltery.accounts.service import FirstPerson, add_person, set_up
 from psaltery.adapters.connectwise.sandbox.site import DEFAULT_KEY
 from psaltery.connections import service
 from psaltery.connections.consent import begin_consent, callback_address, complete_consent
@@ -27,7 +28,7 @@ from psaltery.demo.offices import (
     SYDNEY,
     Office,
 )
-from psaltery.demo.stage import CLIENT_ID, CLIENT_SECRET, Stage
+from psaltery.demo.stage import CLIENT_ID, CLIENT_SECRET, Stage, StageFailed
 from psaltery.kit.clock import now
 from psaltery.ledger.models import LedgerAccount, LedgerTrackingOption
 from psaltery.mapping.models import Mapping
@@ -36,6 +37,10 @@ from psaltery.posting.policy import Policy, stored_policy
 from psaltery.records.books import Status
 
 EMAIL = "admin@harbourline.example"
+COLLEAGUES = (
+    ("robin.marsh@harbourline.example", "Robin Marsh", Role.BOOKKEEPER),
+    ("alex.tane@harbourline.example", "Alex Tane", Role.VIEWER),
+)
 PSA_NAME, BOOKS_NAME = "ConnectWise", "Xero"
 # Short intervals, so that people see things move; 7 calls a minute to each organisation.
 SECONDS = {
@@ -50,20 +55,20 @@ WAIT_SECONDS = 180
 Watch = Callable[[], None]
 
 
-class SetupFailed(Exception):
-    """The demo can't be set up; the message says where it stopped."""
-
-
-def make_administrator(password: str) -> None:
-    """The first person, unless there is one."""
-    if not is_set_up():
-        set_up(FirstPerson(MSP, "Sam Rivera", EMAIL, password, "Australia/Sydney"))
+@transaction.atomic
+def make_people(password: str) -> None:
+    """The administrator and two colleagues, unless there is anybody."""
+    if is_set_up():
+        return
+    set_up(FirstPerson(MSP, "Sam Rivera", EMAIL, password, "Australia/Sydney"))
+    for address, name, role in COLLEAGUES:
+        add_person(address, name, role)
 
 
 def connect(stage: Stage, watch: Watch) -> None:
     """Connect both systems and map what the bookkeepers decided; `watch` is called while waiting.
 
-    The PSA comes last: its documents are to meet books that have been read. Raises SetupFailed and
+    The PSA comes last: its documents are to meet books that have been read. Raises StageFailed and
     the four failures.
     """
     psa = _psa(stage)
@@ -126,7 +131,7 @@ def _consent(connection: Connection) -> Connection:
     page = begin_consent(connection, redirect_uri=callback_address())
     answer = httpx2.get(f"{page}&sandbox_auto=allow")
     if "location" not in answer.headers:
-        raise SetupFailed(f"The consent page did not lead back: {answer.text[:300]}")
+        raise StageFailed(f"The consent page did not lead back: {answer.text[:300]}")
     return complete_consent(answer.headers["location"], connection=connection)
 
 
@@ -136,7 +141,7 @@ def _set_seconds(organisation: Organisation) -> None:
 
 
 def wait_until_read(feeds: Iterable[Feed], watch: Watch) -> None:
-    """Until the worker has read these feeds once. Raises SetupFailed after some minutes."""
+    """Until the worker has read these feeds once. Raises StageFailed after some minutes."""
     ids = [feed.pk for feed in feeds]
     until = time.monotonic() + WAIT_SECONDS
     while Feed.objects.filter(pk__in=ids, finished_at__isnull=True).exists():
@@ -144,7 +149,7 @@ def wait_until_read(feeds: Iterable[Feed], watch: Watch) -> None:
         if time.monotonic() > until:
             left = Feed.objects.filter(pk__in=ids, finished_at__isnull=True)
             words = [f"{feed.name}: {feed.failure or feed.state}" for feed in left]
-            raise SetupFailed(f"Not read in time: {'; '.join(words)}")
+            raise StageFailed(f"Not read in time: {'; '.join(words)}")
         time.sleep(0.2)
 
 
