@@ -13,6 +13,7 @@ from functools import lru_cache
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The offset may be missing, and times before 1970 are negative.
 _WIRE = re.compile(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$")
+_UTC = "+0000)/"
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
 
 
@@ -33,9 +34,11 @@ def wire_date(day: date) -> str:
     return wire(datetime.combine(day, time(), UTC))
 
 
-@lru_cache(maxsize=8192)
 def wire_milliseconds(text: str) -> int | None:
     """The number inside `/Date(…)/`; None when the text is no such date."""
+    # The common form without the pattern: filters look at every document of a list.
+    if text.endswith(_UTC) and text[6:-7].isdecimal():
+        return int(text[6:-7])
     found = _WIRE.match(text)
     return int(found[1]) if found else None
 

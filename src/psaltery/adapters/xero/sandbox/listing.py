@@ -76,7 +76,7 @@ class Lister:
 
     def __init__(self) -> None:
         self._encoded: dict[tuple[str, str, str, Detail], tuple[Document, msgspec.Raw]] = {}
-        self._sorted: dict[str, tuple[int, list[Document]]] = {}
+        self._sorted: dict[tuple[str, str], tuple[int, list[Document]]] = {}
 
     def answer(
         self, request: Request, books: Books, resource: Resource, wrap: Document
@@ -98,18 +98,22 @@ class Lister:
         tests = list(_tests(request, resource))
         ordered = self._in_order(request, books, resource)
         _refuse_high_volume(request, books, resource, len(ordered))
-        return [document for document in ordered if all(test(document) for test in tests)]
+        for test in tests:
+            ordered = [document for document in ordered if test(document)]
+        return ordered
 
     def _in_order(self, request: Request, books: Books, resource: Resource) -> list[Document]:
         text = request.args.get("order", "")
-        if text:
-            return _ordered(request, books.all(resource.kind), resource, text)
         collection = books.collection(resource.kind)
         revision = books.store.revision(collection)
-        known = self._sorted.get(collection)
+        known = self._sorted.get((collection, text))
         if known is None or known[0] != revision:
-            known = (revision, sorted(books.all(resource.kind), key=_default_order(resource)))
-            self._sorted[collection] = known
+            documents = books.all(resource.kind)
+            if text:
+                documents = _ordered(request, documents, resource, text)
+            else:
+                documents.sort(key=_default_order(resource))
+            known = self._sorted[(collection, text)] = (revision, documents)
         return known[1]
 
     def _shown(
