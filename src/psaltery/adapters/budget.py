@@ -113,13 +113,18 @@ def decide(state: State, limits: Limits, priority: Priority, now: datetime) -> G
         return Wait(again, "day")
     interval = timedelta(minutes=1) / max(state.per_minute, 1)
     arrival = max(state.theoretical_at or now, now)
+    if arrival > now + interval * (_burst(state, limits) + 1):
+        arrival = now  # no call leads there: the clock was set back, and nothing waits for that
     earliest = arrival - _tolerance(state, limits, priority, interval)
     return Wait(earliest, "minute") if earliest > now else Go(arrival + interval)
 
 
 def _tolerance(state: State, limits: Limits, priority: Priority, interval: timedelta) -> timedelta:
-    burst = max(limits.per_minute_most - state.per_minute, 0)
-    return interval * max(int(burst * _BURST_SHARE[priority]) - 1, 0)
+    return interval * max(int(_burst(state, limits) * _BURST_SHARE[priority]) - 1, 0)
+
+
+def _burst(state: State, limits: Limits) -> int:
+    return max(limits.per_minute_most - state.per_minute, 0)
 
 
 def _day_pause(state: State, priority: Priority, now: datetime) -> datetime | None:

@@ -6,10 +6,12 @@ retried in moments, tells the audit log, and turns every failure into one of the
 
 import os
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import cache
+from math import inf
 from time import monotonic
 from typing import Protocol
 
@@ -72,6 +74,23 @@ class CalledInsideTransaction(RuntimeError):
     """A bug: a network call inside a database transaction would hold its locks for minutes."""
 
 
+_begin_until: ContextVar[float] = ContextVar("begin_until", default=inf)
+
+
+@contextmanager
+def begin_writes_within(span: timedelta) -> Iterator[None]:
+    """Within, a write that was not begun in time is not sent any more: TryLater, not uncertain.
+
+    For writes that another process may have taken over meanwhile: this one may have been stopped
+    by its system, on any line, for any time.
+    """
+    token = _begin_until.set(monotonic() + span.total_seconds())
+    try:
+        yield
+    finally:
+        _begin_until.reset(token)
+
+
 class _Shortly(TryLater):
     """A failure that is worth another try within seconds, in this very call."""
 
@@ -115,7 +134,6 @@ class Caller:
     ) -> None:
         """`classify` names the failure in an answer, or returns None to let it through."""
         self.base_url = base_url.rstrip("/")
-        self.clock_skew = timedelta()
         self._credential = credential
         self._budget = budget
         self._recorder = recorder
@@ -203,6 +221,8 @@ class Caller:
 
     def _exchange(self, sent: _Sent, proof: Mapping[str, str]) -> Answer:
         headers = self._headers(sent, proof)
+        if sent.write and monotonic() > _begin_until.get():
+            raise TryLater(f"{sent.operation} could not be begun in time.")
         try:
             with _client(self.base_url).stream(
                 sent.method,
@@ -255,7 +275,7 @@ class Caller:
     def _notice_clock(self, headers: Mapping[str, str]) -> None:
         if (told := parse_http_date(headers.get("date", ""))) is not None:
             skew = now() - told
-            self.clock_skew = skew if abs(skew) > CLOCK_SKEW_NOTICED else timedelta()
+            _skews[self.base_url] = skew if abs(skew) > CLOCK_SKEW_NOTICED else timedelta()
 
     def _told(
         self,
@@ -336,7 +356,9 @@ def retry_after(headers: Mapping[str, str]) -> datetime | None:
     text = headers.get("retry-after", "").strip()
     with suppress(ValueError, OverflowError):
         return now() + timedelta(seconds=float(text))
-    return parse_http_date(text) if text else None
+    when, told = parse_http_date(text), parse_http_date(headers.get("date", ""))
+    # A date is by the vendor's clock; ours may be minutes off.
+    return now() + (when - told) if when and told else when
 
 
 def _shortly(failure: Failure) -> Failure:
@@ -374,6 +396,14 @@ def _dropped(sent: _Sent, wrong: Exception) -> TryLater:
     if sent.write:
         return TryLater(sentence, uncertain=True)
     return TryLater(sentence, limit="timeout") if slow else _Shortly(sentence)
+
+
+_skews: dict[str, timedelta] = {}
+
+
+def clock_skew(base_url: str) -> timedelta:
+    """How far our clock was ahead of the server's at its last answer; zero up to two minutes."""
+    return _skews.get(base_url.rstrip("/"), timedelta())
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from psaltery.adapters.oauth import Tokens, authorise_address, failure_of, new_s
 from psaltery.audit import service as audit
 from psaltery.connections import vault
 from psaltery.connections.models import Connection, ConsentRequest
-from psaltery.connections.opening import oauth_app, token_server
+from psaltery.connections.opening import connection_source, oauth_app, token_server
 from psaltery.connections.organisations import refresh_organisations
 from psaltery.connections.tokens import token_set_for
 from psaltery.kit.clock import now
@@ -93,7 +93,10 @@ def connect(connection: Connection, told: Tokens) -> Connection:
     connection.authorised_at = now()
     _note_missing_scopes(connection, app.scopes)
     connection.save()
-    audit.record_change(f"{connection.name} was connected ({connection.kind}).")
+    audit.record_change(
+        f"{connection.name} was connected ({connection.kind}).",
+        source=connection_source(connection),
+    )
     try:
         refresh_organisations(connection)
     except Failure as failure:

@@ -56,21 +56,26 @@ def unchecked_adapter(organisation: Organisation, priority: Priority) -> Any:
 def open_consent(connection: Connection) -> Consent:
     """What a connection's token reaches: its tenants. Its calls are on no organisation's budget."""
     module = registry.oauth_module(connection.kind)
-    source = Source(system=connection.kind, organisation=connection.name)
-    return module.consent(make_caller(connection, NoBudget(), source))
+    return module.consent(make_caller(connection, NoBudget(), connection_source(connection)))
 
 
 def make_caller(connection: Connection, budget: BudgetPort, source: Source) -> Caller:
     """The way out for a connection."""
     module = registry.module(connection.kind)
     return Caller(
-        module.base_url(all_fields(connection), addresses(connection.kind)),
+        base_url(connection),
         credential=_credential(connection),
         budget=budget,
         recorder=AuditRecorder(source),
         inside_transaction=inside_transaction,
         classify=module.classify,
     )
+
+
+def base_url(connection: Connection) -> str:
+    """The origin that a connection's calls go to. Raises BadSettings."""
+    module = registry.module(connection.kind)
+    return module.base_url(all_fields(connection), addresses(connection.kind))
 
 
 def _credential(connection: Connection) -> Credential:
@@ -101,8 +106,7 @@ def oauth_app(connection: Connection) -> OAuthApp:
 
 def token_server(connection: Connection, app: OAuthApp) -> TokenServer:
     """The vendor's token endpoints for a connection, told to the audit log."""
-    source = Source(system=connection.kind, organisation=connection.name)
-    return TokenServer(app, AuditRecorder(source), inside_transaction)
+    return TokenServer(app, AuditRecorder(connection_source(connection)), inside_transaction)
 
 
 def all_fields(connection: Connection) -> dict[str, str]:
@@ -129,6 +133,11 @@ def facts_of(organisation: Organisation) -> Mapping[str, Any]:
         "country": organisation.country,
         "time_zone": organisation.time_zone,
     }
+
+
+def connection_source(connection: Connection) -> Source:
+    """How the audit log calls a connection, where no single organisation is concerned."""
+    return Source(system=connection.kind, organisation=connection.name)
 
 
 def source_of(organisation: Organisation) -> Source:

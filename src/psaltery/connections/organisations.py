@@ -10,7 +10,7 @@ from psaltery.adapters.errors import BadSettings
 from psaltery.audit import service as audit
 from psaltery.connections.budgets import make_budget
 from psaltery.connections.models import Connection, Feed, Organisation
-from psaltery.connections.opening import open_consent, source_of
+from psaltery.connections.opening import connection_source, open_consent, source_of
 from psaltery.kit.clock import now
 from psaltery.records.books import Organisation as Facts
 from psaltery.records.books import Tenant
@@ -73,7 +73,10 @@ def choose(connection: Connection, organisations: Sequence[Organisation]) -> Non
         for organisation in connection.organisations.filter(pk__in=keys):
             start(organisation)
     names = ", ".join(organisation.name for organisation in organisations[:10])
-    audit.record_change(f"{connection.name} now syncs {len(organisations)}: {names}.")
+    audit.record_change(
+        f"{connection.name} now syncs {len(organisations)}: {names}.",
+        source=connection_source(connection),
+    )
 
 
 def _refuse_second_choice(connection: Connection, organisation: Organisation) -> None:

@@ -11,6 +11,7 @@ from psaltery.adapters import registry
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.contract import Manifest, Role
 from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, TryLater
+from psaltery.adapters.http import clock_skew
 from psaltery.audit import service as audit
 from psaltery.connections import opening, tokens, vault
 from psaltery.connections.consent import begin_consent, complete_consent, connect_app
@@ -30,6 +31,7 @@ from psaltery.kit.text import single_line
 __all__ = [
     "add",
     "begin_consent",
+    "breaks_connection",
     "choose",
     "complete_consent",
     "connect_app",
@@ -72,6 +74,10 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
     shares_consent_with: tuple[str, ...]
 
 
+def _tell(connection: Connection, sentence: str) -> None:
+    audit.record_change(sentence, source=opening.connection_source(connection))
+
+
 def problems(kind: str, name: str, values: Mapping[str, str], *, own: int = 0) -> dict[str, str]:
     """What is wrong with the entered name and fields, by field; empty when all is well.
 
@@ -111,7 +117,7 @@ def add(kind: str, name: str, values: Mapping[str, str], *, read_only: bool = Fa
             kind=kind, name=single_line(name), read_only=read_only
         )
         _keep_fields(connection, manifest, values)
-    audit.record_change(f"Connection {connection.name} ({manifest.label}) was added.")
+    _tell(connection, f"Connection {connection.name} ({manifest.label}) was added.")
     return connection
 
 
@@ -143,7 +149,7 @@ def set_read_only(connection: Connection, read_only: bool) -> None:
         connection.read_only = read_only
         connection.save(update_fields=["read_only"])
         word = "reads only" if read_only else "may write"
-        audit.record_change(f"{connection.name} now {word}.")
+        _tell(connection, f"{connection.name} now {word}.")
 
 
 def connect_with_keys(connection: Connection) -> list[Check]:
@@ -158,7 +164,7 @@ def connect_with_keys(connection: Connection) -> list[Check]:
     connection.authorised_at = connection.checked_at = now()
     connection.save()
     Feed.objects.filter(organisation=organisation, due_at__isnull=True).update(due_at=now())
-    audit.record_change(f"{connection.name} was connected ({connection.kind}).")
+    _tell(connection, f"{connection.name} was connected ({connection.kind}).")
     return checks
 
 
@@ -172,7 +178,7 @@ def reconnect_with(connection: Connection, values: Mapping[str, str]) -> None:
     ).items():
         raise BadSettings(sentence, which=which)
     _keep_fields(connection, registry.manifest(connection.kind), values)
-    audit.record_change(f"The fields of {connection.name} were replaced.")
+    _tell(connection, f"The fields of {connection.name} were replaced.")
 
 
 def examine(connection: Connection) -> list[Check]:
@@ -192,7 +198,22 @@ def examine(connection: Connection) -> list[Check]:
         checks = [Check(name="Sign-in", ok=False, detail=str(failure))]
     connection.checked_at = now()
     connection.save(update_fields=["checked_at"])
-    return checks
+    return [*checks, *_clock_check(connection)]
+
+
+def _clock_check(connection: Connection) -> list[Check]:
+    try:
+        minutes = round(clock_skew(opening.base_url(connection)).total_seconds() / 60)
+    except BadSettings:
+        return []  # said by the other checks
+    if not minutes:
+        return []
+    word = "ahead of" if minutes > 0 else "behind"
+    sentence = (
+        f"This machine's clock is {abs(minutes)} minutes {word} the vendor's. Set it by NTP: "
+        "changes may be missed and consents fail."
+    )
+    return [Check(name="Clock", ok=False, detail=sentence)]
 
 
 def _site_checks(connection: Connection) -> list[Check]:
@@ -282,8 +303,15 @@ def _mark(connection: Connection, failure: Failure) -> None:
     connected = Connection.objects.filter(pk=connection.pk, state=Connection.State.CONNECTED)
     state = Connection.State.NEEDS_RECONNECT
     if connected.update(state=state, reason=str(failure), reason_code=code):
-        audit.record_change(f"{connection.name} needs reconnecting: {failure}")
+        _tell(connection, f"{connection.name} needs reconnecting: {failure}")
     connection.refresh_from_db()
+
+
+def breaks_connection(connection: Connection, failure: Failure) -> bool:
+    """Whether a failure stops everything behind a connection until a person mends it."""
+    if isinstance(failure, BadSettings):
+        return failure.which in _credential_words(connection)
+    return isinstance(failure, NeedsReconnect)
 
 
 def _credential_words(connection: Connection) -> set[str]:
@@ -316,7 +344,7 @@ def disconnect(connection: Connection) -> None:
     try:
         _give_back(connection)
     except Failure as failure:
-        audit.record_change(f"The consent of {connection.name} could not be given back: {failure}")
+        _tell(connection, f"The consent of {connection.name} could not be given back: {failure}")
     with transaction.atomic():
         shared = _sharing(connection).exists()
         if connection.token_set is not None and not shared:
@@ -328,7 +356,7 @@ def disconnect(connection: Connection) -> None:
         connection.save()
         feeds = Feed.objects.filter(organisation__connection=connection)
         feeds.update(due_at=None, state=Feed.State.IDLE)
-    audit.record_change(f"{connection.name} was disconnected.")
+    _tell(connection, f"{connection.name} was disconnected.")
 
 
 def _give_back(connection: Connection) -> None:

@@ -66,6 +66,11 @@ def test_a_person_goes_where_a_backfill_waits():
     assert isinstance(decide(state, XERO, Priority.INTERACTIVE, START), Go)
 
 
+def test_a_clock_that_was_set_back_holds_nobody_up_for_long():
+    state = State(per_minute=30, theoretical_at=START + timedelta(minutes=10))
+    assert isinstance(decide(state, XERO, Priority.BACKFILL, START), Go)
+
+
 def test_a_block_of_the_vendor_holds_for_everybody():
     until = START + timedelta(seconds=30)
     state = State(per_minute=30, blocked_until=until, blocked_why="minute")

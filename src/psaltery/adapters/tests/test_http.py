@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from psaltery.adapters.budget import Heard
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
-from psaltery.adapters.http import CalledInsideTransaction, Caller, FixedCredential
+from psaltery.adapters.http import CalledInsideTransaction, Caller, FixedCredential, clock_skew
 from psaltery.adapters.sandbox_server import serve
 from psaltery.kit.clock import now
 
@@ -333,9 +333,8 @@ def test_a_clock_that_is_off_is_noticed(recorder, budget):
     past = (now() - timedelta(minutes=10)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     answer = f"HTTP/1.1 200 OK\r\nDate: {past}\r\nContent-Length: 0\r\n\r\n"
     with raw_server(answer.encode()) as url:
-        caller = make(url, recorder, budget)
-        caller.call("GET", "/things")
-    assert caller.clock_skew.total_seconds() == pytest.approx(600, abs=30)
+        make(url, recorder, budget).call("GET", "/things")
+    assert clock_skew(url).total_seconds() == pytest.approx(600, abs=30)
 
 
 def test_connections_are_kept(server, caller):

@@ -1,7 +1,10 @@
 """Tokens that are renewed once for all processes, and what a revoked consent does."""
 
+import subprocess
+import sys
 from datetime import timedelta
 
+import httpx2
 import pytest
 import time_machine
 
@@ -163,9 +166,29 @@ def test_secrets_move_to_a_new_key(xero, connect, settings):
     vault.key_ring.cache_clear()
 
 
-def test_a_clock_that_is_off_does_not_stop_the_renewal(xero, connect):
-    connect(choose=True)
+@pytest.fixture
+def xero_elsewhere(transactional_db, settings):
+    """The sandbox in a process of its own, whose clock does not travel with ours."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "psaltery.adapters.xero.sandbox"], stdout=subprocess.PIPE, text=True
+    )
+    url = process.stdout.readline().split()[-1]
+    settings.XERO_API_URL = settings.XERO_IDENTITY_URL = settings.XERO_LOGIN_URL = url
+    yield url
+    process.terminate()
+    process.communicate()
+
+
+def test_a_clock_that_is_off_stops_nothing_and_is_told(xero_elsewhere):
+    connection = service.add("xero", "Books", APP)
+    address = service.begin_consent(connection, redirect_uri="http://localhost/callback")
+    back = httpx2.get(f"{address}&sandbox_auto=allow").headers["location"]
     with time_machine.travel(now() + timedelta(minutes=10)):
-        reader = books()
-        reader.organisation()
-    assert Connection.objects.get().state == Connection.State.CONNECTED
+        connection = service.complete_consent(back)
+        service.choose(connection, list(connection.organisations.all()))
+        *checks, clock = service.examine(connection)
+        assert all(check.ok for check in checks)
+        assert (clock.name, clock.ok) == ("Clock", False)
+        assert "10 minutes ahead" in clock.detail
+    checks = service.examine(connection)
+    assert all(check.ok for check in checks), checks
