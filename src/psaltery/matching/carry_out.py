@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
+from django.db.models import QuerySet
 
 from psaltery.adapters.contract import Psa
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
+from psaltery.adapters.http import begin_writes_within
 from psaltery.audit.actor import about
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
@@ -33,7 +35,11 @@ from psaltery.records.psa import PsaPayment
 from psaltery.review.reasons import Reason
 from psaltery.review.service import Held, hold, release
 
-GRACE = timedelta(seconds=5)
+# The PSA refuses no second payment of the same amount. So a write is begun at once or not at all,
+# and its absence means something only when no server would still be at it (an ASP.NET request ends
+# after 110 s; our own time-out is 60 s).
+BEGIN_WITHIN = timedelta(seconds=20)
+GRACE = timedelta(minutes=3)
 TOPIC = "payment"
 _State = PaymentBack.State
 
@@ -46,14 +52,17 @@ class Report(msgspec.Struct):
 
 def waiting(organisation: Organisation, limit: int) -> list[PaymentBack]:
     """Documents whose payments are to be written or looked up, oldest first."""
-    doubtful = PaymentBack.objects.filter(
-        organisation=organisation,
-        state__in=(_State.WRITING, _State.UNCERTAIN),
-        booked_at__lt=now() - GRACE,
-    )
-    fresh = PaymentBack.objects.filter(organisation=organisation, state=_State.WAITING)
-    rows = (doubtful | fresh).select_related("document", "document__link", "organisation")
+    rows = due().filter(organisation=organisation)
+    rows = rows.select_related("document", "document__link", "organisation")
     return list(rows.order_by("changed_at")[:limit])
+
+
+def due() -> QuerySet[PaymentBack]:
+    """What is to be written, and what is in doubt for long enough to be looked up."""
+    doubtful = PaymentBack.objects.filter(
+        state__in=(_State.WRITING, _State.UNCERTAIN), booked_at__lt=now() - GRACE
+    )
+    return doubtful | PaymentBack.objects.filter(state=_State.WAITING)
 
 
 def carry_out(back: PaymentBack, psa: Psa, report: Report) -> None:
@@ -110,7 +119,8 @@ def _write(
     back: PaymentBack, decision: Decision, parts: Sequence[Part], psa: Psa, report: Report
 ) -> None:
     try:
-        shown = _call(back, decision, psa)
+        with begin_writes_within(BEGIN_WITHIN):
+            shown = _call(back, decision, psa)
     except TryLater as failure:
         state = _State.UNCERTAIN if failure.uncertain else _State.WAITING
         _stand(back, state, str(failure))

@@ -104,10 +104,18 @@ def _stand(writes: Sequence[Write], state: str, why: str) -> None:
 
 
 def unbook(booked: Booked, why: str) -> None:
-    """Nothing was sent: the documents wait again and the attempts are closed."""
+    """Nothing was carried out: the documents wait again, as if nothing had been booked.
+
+    The rows go: they would read as requests that got lost. The audit log has every call.
+    """
     with transaction.atomic():
-        _close(booked.attempts, Attempt.State.ABANDONED)
-        _stand(booked.writes, Posting.State.WAITING, why)
+        mine = Attempt.objects.filter(
+            pk__in=[attempt.pk for attempt in booked.attempts], state=Attempt.State.BOOKED
+        )
+        Posting.objects.filter(pk__in=list(mine.values_list("document_id", flat=True))).update(
+            state=Posting.State.WAITING, why=why, changed_at=now()
+        )
+        mine.delete()
 
 
 def doubt(booked: Booked, why: str) -> None:
@@ -118,12 +126,6 @@ def doubt(booked: Booked, why: str) -> None:
             state=Attempt.State.UNCERTAIN
         )
         _stand(booked.writes, Posting.State.UNCERTAIN, why)
-
-
-def _close(attempts: Sequence[Attempt], state: str) -> None:
-    Attempt.objects.filter(pk__in=[a.pk for a in attempts], state__in=OPEN).update(
-        state=state, settled_at=now()
-    )
 
 
 def settle(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from django.db import transaction
+from django.db.models import QuerySet
 
 from psaltery.adapters.contract import Books
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
@@ -12,7 +13,7 @@ from psaltery.connections.models import Organisation
 from psaltery.desk.models import Company, Document
 from psaltery.kit.clock import now
 from psaltery.ledger.service import remember
-from psaltery.posting.attempts import book_contacts, keep_on_hold, settle_contact
+from psaltery.posting.attempts import OPEN, book_contacts, keep_on_hold, settle_contact
 from psaltery.posting.decide import Decision, NewContact, contact_draft
 from psaltery.posting.models import Attempt, Posting
 from psaltery.posting.plan import Planned, company_record
@@ -84,10 +85,10 @@ def _send_contacts(
     try:
         outcomes = books.send(batch, key)
     except TryLater as failure:
-        _close_contacts(attempts, uncertain=failure.uncertain)
+        (_doubt if failure.uncertain else _withdraw)(attempts)
         raise
     except (NeedsReconnect, BadSettings):
-        _close_contacts(attempts, uncertain=False)
+        _withdraw(attempts)
         raise
     except Rejected as failure:
         outcomes = tuple(Outcome(accepted=False, problems=failure.problems) for _ in attempts)
@@ -95,11 +96,18 @@ def _send_contacts(
         _contact_answered(organisation, attempt, outcome, books)
 
 
-def _close_contacts(attempts: Sequence[Attempt], *, uncertain: bool) -> None:
-    state = Attempt.State.UNCERTAIN if uncertain else Attempt.State.ABANDONED
-    Attempt.objects.filter(
-        pk__in=[attempt.pk for attempt in attempts], state=Attempt.State.BOOKED
-    ).update(state=state)
+def _booked(attempts: Sequence[Attempt]) -> QuerySet[Attempt]:
+    ids = [attempt.pk for attempt in attempts]
+    return Attempt.objects.filter(pk__in=ids, state=Attempt.State.BOOKED)
+
+
+def _doubt(attempts: Sequence[Attempt]) -> None:
+    _booked(attempts).update(state=Attempt.State.UNCERTAIN)
+
+
+def _withdraw(attempts: Sequence[Attempt]) -> None:
+    """Nothing was carried out: as if nothing had been booked."""
+    _booked(attempts).delete()
 
 
 def _contact_answered(
@@ -113,7 +121,7 @@ def _contact_answered(
     found = books.find_contacts(names=[attempt.number])
     with transaction.atomic():
         remember(organisation, found)
-        Attempt.objects.filter(pk=attempt.pk).update(
+        Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
             state=Attempt.State.REJECTED,
             settled_at=now(),
             problems=[{"code": p.code, "message": p.message} for p in outcome.problems],

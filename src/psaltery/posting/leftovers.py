@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import msgspec
 from django.db import transaction
+from django.db.models import QuerySet
 
 from psaltery.adapters.contract import Books
 from psaltery.connections.models import Organisation
@@ -26,12 +27,15 @@ from psaltery.records.drafts import Action, BooksKind, Draft, Outcome
 GRACE = timedelta(seconds=5)
 
 
+def ripe() -> QuerySet[Attempt]:
+    """Open attempts that can be judged now."""
+    return Attempt.objects.filter(state__in=OPEN, booked_at__lt=now() - GRACE)
+
+
 def settle_leftovers(organisation: Organisation, books: Books) -> list[int]:
     """Look up every open attempt of an organisation; returns the documents that were found."""
-    ripe = Attempt.objects.filter(
-        organisation=organisation, state__in=OPEN, booked_at__lt=now() - GRACE
-    ).select_related("document", "company", "organisation")
-    attempts = list(ripe)
+    mine = ripe().filter(organisation=organisation)
+    attempts = list(mine.select_related("document", "company", "organisation"))
     contacts = [attempt for attempt in attempts if attempt.kind == "contact"]
     _contacts(contacts, books)
     by_kind: dict[str, list[Attempt]] = defaultdict(list)

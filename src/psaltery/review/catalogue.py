@@ -219,6 +219,11 @@ CATALOGUE: dict[str, Entry] = {
     "tenant_removed": _e(
         "The organisation was disconnected at the other side", "Reconnect.", "reconnect"
     ),
+    "permission_missing": _e(
+        "A permission is missing",
+        "Grant it to the API member's security role; it then goes on by itself.",
+        "reconnect",
+    ),
     "keys_refused": _e("The keys are refused", "Enter keys that work.", "reconnect"),
     "organisation_mismatch": _e(
         "Not the organisation that was connected first",

@@ -2,51 +2,107 @@
 
 from datetime import datetime, timedelta
 
-from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, TryLater
+from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, Rejected, TryLater
 from psaltery.connections.models import Feed, Organisation
-from psaltery.connections.service import note_failure
+from psaltery.connections.service import breaks_connection, note_failure
 from psaltery.kit.clock import now
+from psaltery.review.catalogue import CATALOGUE
 from psaltery.review.reasons import Reason
-from psaltery.review.service import close_about, close_cause, open_card
+from psaltery.review.service import close_about, open_card
 
 RETRY = timedelta(seconds=60)
+# What only a person can mend is tried again less often.
+SELDOM = timedelta(minutes=5)
 # A failure that goes away by itself is told only when it lasts.
 PERSISTS = timedelta(minutes=30)
+CONNECTION = "connection"
+IDENTITY = "identity"
+
+# Steps that are no feed: how people call them.
+_STEPS = {
+    "posting": "Posting to {name}",
+    "payments": "Writing payments to {name}",
+    "marks": "Marking what was posted in {name}",
+    "refresh": "Reading a document of {name} again",
+}
 
 
-def retry_at(failure: TryLater) -> datetime:
-    """When to try again: the vendor's own delay, or a minute."""
-    return failure.at or now() + RETRY
+def retry_at(failure: Failure) -> datetime:
+    """When to try again: the vendor's own delay, a minute, or later where a person must act."""
+    if isinstance(failure, TryLater):
+        return failure.at or now() + RETRY
+    return now() + SELDOM
 
 
-def connection_failed(organisation: Organisation, failure: Failure) -> None:
-    """Mark what is broken and open its card; other organisations are left alone."""
+def step_failed(organisation: Organisation, failure: Failure, step: str) -> None:
+    """Mark what is broken and open its card; other organisations are left alone.
+
+    A refused credential is one card for the connection; anything else that a person must mend is
+    a card for the step alone, because the other steps go on.
+    """
     note_failure(organisation, failure)
-    if isinstance(failure, NeedsReconnect | BadSettings):
+    if breaks_connection(organisation.connection, failure):
         open_card(organisation, _connection_reason(organisation, failure))
+    elif not isinstance(failure, TryLater):
+        open_card(organisation, _step_reason(organisation, failure, step))
 
 
-def connection_works(organisation: Organisation) -> None:
-    """Close the cards that a broken connection had opened."""
-    close_about(organisation, "connection", "The connection works again.")
+def step_works(organisation: Organisation, step: str) -> None:
+    """Close the cards that the failures of this step, and of the connection, had opened."""
+    close_about(organisation, CONNECTION, "The connection works again.")
+    close_about(organisation, step, "It works again.")
+
+
+def identity_checked(organisation: Organisation) -> None:
+    """A card while the connection answers as another organisation than the pinned one."""
+    if organisation.state == Organisation.State.MISMATCH:
+        reason = Reason(
+            code="organisation_mismatch",
+            about=IDENTITY,
+            subject=organisation.name,
+            sentence=organisation.reason,
+            details={"connection": organisation.connection_id},
+        )
+        open_card(organisation, reason)
+    else:
+        close_about(organisation, IDENTITY, "It is the organisation that was connected.")
 
 
 def _connection_reason(organisation: Organisation, failure: Failure) -> Reason:
-    code = failure.code if isinstance(failure, NeedsReconnect) else "bad_settings"
     return Reason(
-        code=code,
-        about="connection",
+        code=failure.code if isinstance(failure, NeedsReconnect) else "bad_settings",
+        about=CONNECTION,
         subject=organisation.connection.name,
         sentence=f"{organisation.name}: {failure}",
         details={"connection": organisation.connection_id},
     )
 
 
+def _step_reason(organisation: Organisation, failure: Failure, step: str) -> Reason:
+    what = _STEPS.get(step, "{name}").format(name=organisation.name)
+    return Reason(
+        code=_step_code(failure),
+        about=step,
+        subject=what,
+        sentence=f"{what} fails: {failure}",
+        details={"connection": organisation.connection_id},
+    )
+
+
+def _step_code(failure: Failure) -> str:
+    if isinstance(failure, BadSettings):
+        return "permission_missing" if failure.which.startswith("permission") else "bad_settings"
+    codes = [problem.code for problem in failure.problems] if isinstance(failure, Rejected) else []
+    return next((code for code in codes if code in CATALOGUE), "rejected")
+
+
+# Feeds.
+
+
 def feed_failed(feed: Feed, failure: Failure) -> None:
-    """Keep the failure on the feed; open its card at once, or once it has lasted."""
+    """Keep the failure on the feed and the connection; open its card, at once or when it lasts."""
+    note_failure(feed.organisation, failure)
     moment = now()
-    later = isinstance(failure, TryLater)
-    at = retry_at(failure) if isinstance(failure, TryLater) else moment + 5 * RETRY
     paused = isinstance(failure, TryLater) and failure.limit in ("day", "minute", "concurrent")
     since = feed.failed_since or moment
     Feed.objects.filter(pk=feed.pk).update(
@@ -54,25 +110,25 @@ def feed_failed(feed: Feed, failure: Failure) -> None:
         failure=str(failure),
         failure_code=failure.limit if isinstance(failure, TryLater) else type(failure).__name__,
         failed_since=since,
-        due_at=at,
+        due_at=retry_at(failure),
     )
-    if isinstance(failure, NeedsReconnect | BadSettings):
-        return  # told once, for the connection
-    if not paused and (not later or moment - since > PERSISTS):
+    if breaks_connection(feed.organisation.connection, failure):
+        open_card(feed.organisation, _connection_reason(feed.organisation, failure))
+    elif not paused and (not isinstance(failure, TryLater) or moment - since > PERSISTS):
         open_card(feed.organisation, _feed_reason(feed, failure))
 
 
 def feed_works(feed: Feed) -> None:
-    """The feed was read: its card, if any, is done."""
-    if feed.failed_since is not None:
-        close_cause(feed.organisation, "feed_failed", f"feed:{feed.name}", "The feed was read.")
+    """The feed was read to its end: its cards, and those of the connection, are done."""
+    step_works(feed.organisation, f"feed:{feed.name}")
 
 
 def _feed_reason(feed: Feed, failure: Failure) -> Reason:
+    permission = isinstance(failure, BadSettings) and failure.which.startswith("permission")
     return Reason(
-        code="feed_failed",
+        code="permission_missing" if permission else "feed_failed",
         about=f"feed:{feed.name}",
         subject=f"{feed.organisation.name} {feed.name}",
         sentence=f"{feed.name} of {feed.organisation.name} can't be read: {failure}",
-        details={"feed": feed.pk},
+        details={"feed": feed.pk, "connection": feed.organisation.connection_id},
     )

@@ -17,7 +17,7 @@ from psaltery.mapping.service import source
 from psaltery.posting.service import unskip
 from psaltery.records.psa import DocumentKind
 from psaltery.sync import push, queue
-from psaltery.sync.failures import connection_failed
+from psaltery.sync.failures import step_failed, step_works
 
 
 def document(row: Document) -> None:
@@ -60,8 +60,9 @@ def refresh(document_id: int) -> None:
             DocumentKind(row.kind), row.external_id
         )
     except Failure as failure:
-        connection_failed(site, failure)
+        step_failed(site, failure, "refresh")
         raise
+    step_works(site, "refresh")
     with transaction.atomic():
         if fresh is None:
             desk.mark_gone(row.connection, row.kind, row.external_id)

@@ -9,7 +9,7 @@ from psaltery.connections.models import Organisation
 from psaltery.connections.opening import open_psa
 from psaltery.connections.organisations import site_of
 from psaltery.matching.carry_out import Report, carry_out, waiting
-from psaltery.sync.failures import connection_failed
+from psaltery.sync.failures import step_failed, step_works
 from psaltery.sync.runs import run
 
 SLICE_SECONDS = 20.0
@@ -36,8 +36,10 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
                     sites[connection.pk] = open_psa(site, priority)
                 carry_out(back, sites[connection.pk], report)
             except Failure as failure:
-                connection_failed(site, failure)
+                step_failed(site, failure, "payments")
                 raise
             finally:
                 row.read, row.written, row.held = report.seen, report.written, report.held
+    for site in {site_of(back.document.connection) for back in batch}:
+        step_works(site, "payments")
     return len(batch) == BATCH

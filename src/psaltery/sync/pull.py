@@ -19,7 +19,7 @@ from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
 from psaltery.matching.service import books_changed
 from psaltery.sync import push, queue
-from psaltery.sync.failures import connection_failed, connection_works, feed_failed, feed_works
+from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.runs import run
 
@@ -39,11 +39,11 @@ def pull(feed_id: int, priority: Priority, seconds: float = SLICE_SECONDS) -> bo
             adapter = _open(feed, priority)
             more = _pages(feed, adapter, row, seconds)
     except Failure as failure:
-        connection_failed(feed.organisation, failure)
         feed_failed(feed, failure)
         raise
     note_success(feed.organisation)
-    feed_works(feed)
+    if not more:
+        feed_works(feed)
     return more
 
 
@@ -84,7 +84,6 @@ def _pages(feed: Feed, adapter: Any, row: Run, seconds: float) -> bool:
         row.read += len(page.records)
         row.changed += changed
         if not page.more:
-            connection_works(feed.organisation)
             return False
         if time.monotonic() > until:
             return True
@@ -153,5 +152,5 @@ def _settings(feed: Feed, books: Books, row: Run) -> None:
         feed.changed = changed
         _finish(feed)
         feed.save()
+        identity_checked(feed.organisation)
     row.read, row.changed = 0, changed
-    connection_works(feed.organisation)

@@ -34,7 +34,7 @@ from psaltery.records.psa import DocumentKind
 from psaltery.review.models import Blocked
 from psaltery.review.reasons import Reason
 from psaltery.sync import queue
-from psaltery.sync.failures import connection_failed, connection_works
+from psaltery.sync.failures import step_failed, step_works
 from psaltery.sync.models import Run
 from psaltery.sync.runs import run
 
@@ -186,11 +186,11 @@ def post(
         raise
     except Failure as failure:
         _waiting(organisation).update(why=str(failure))
-        connection_failed(organisation, failure)
+        step_failed(organisation, failure, "posting")
         raise
     if row.written:
         note_success(organisation)
-        connection_works(organisation)
+        step_works(organisation, "posting")
     return more
 
 
@@ -260,16 +260,20 @@ def mark(organisation_id: int, slice_seconds: float = SLICE_SECONDS) -> bool:
     unmarked = Link.objects.filter(
         organisation_id=organisation_id, psa_marked_at__isnull=True
     ).select_related("document__connection")
+    sites: set[Organisation] = set()
     for link in unmarked.order_by("pk")[:BATCH]:
         if time.monotonic() > until:
             break
-        _mark(link)
+        site = site_of(link.document.connection)
+        _mark(link, site)
+        sites.add(site)
+    for site in sites:
+        step_works(site, "marks")
     return unmarked.exists()
 
 
-def _mark(link: Link) -> None:
+def _mark(link: Link, site: Organisation) -> None:
     document = link.document
-    site = site_of(document.connection)
     try:
         batch = open_psa(site).mark_posted(
             DocumentKind(document.kind), document.external_id, identifier(link)
@@ -281,7 +285,7 @@ def _mark(link: Link) -> None:
             why=f"In step; the PSA did not take the mark: {failure}"[:500]
         )
     except Failure as failure:
-        connection_failed(site, failure)
+        step_failed(site, failure, "marks")
         raise
     Link.objects.filter(pk=link.pk).update(psa_batch_id=batch, psa_marked_at=now())
 

@@ -81,6 +81,7 @@ def marks(organisation: int, after: float = 0) -> None:
     defer("mark_posted", organisation, lock=lock, priority=Priority.SCHEDULE, after=after)
 
 
-def refresh(document: int) -> None:
+def refresh(document: int, after: float = 0) -> None:
     """Read one document again, ahead of everything else."""
-    defer("refresh_document", document, lock=f"refresh:{document}", priority=Priority.INTERACTIVE)
+    lock = f"refresh:{document}"
+    defer("refresh_document", document, lock=lock, priority=Priority.INTERACTIVE, after=after)

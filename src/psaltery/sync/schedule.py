@@ -1,25 +1,23 @@
 """What is due now. Runs every few seconds; queues, and does nothing itself.
 
 Also the net under the queue: work that waits in a table with no job (a job lost, a process killed
-between two lines) is queued here again.
+between two lines) is queued here again. Work whose last jobs ended in a bug rests, ever longer.
 """
 
-from datetime import timedelta
+from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Role
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.kit.clock import now
-from psaltery.matching.models import PaymentBack
-from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.matching.carry_out import due
+from psaltery.posting.leftovers import ripe
+from psaltery.posting.models import Link, Posting
 from psaltery.review.service import wake
-from psaltery.sync import queue
-
-# A running feed whose job is gone: its slice is long over.
-STUCK = timedelta(minutes=2)
+from psaltery.sync import backlog, queue
 
 
 def queue_due() -> int:
@@ -29,31 +27,39 @@ def queue_due() -> int:
         return _feeds() + _postings() + _payments() + _marks()
 
 
-def _usable() -> Q:
-    return Q(
-        organisation__chosen=True,
-        organisation__paused=False,
-        organisation__connection__state=Connection.State.CONNECTED,
-    ) & ~Q(organisation__state=Organisation.State.REMOVED)
+Row = TypeVar("Row", bound=Model)
+
+# What may be worked on now. Elsewhere jobs would only find out, every few seconds, that they can't.
+_ACTIVE = Q(
+    organisation__chosen=True,
+    organisation__paused=False,
+    organisation__connection__state=Connection.State.CONNECTED,
+) & ~Q(organisation__state=Organisation.State.REMOVED)
+_WRITABLE = (
+    _ACTIVE
+    & Q(organisation__connection__read_only=False)
+    & ~Q(organisation__state=Organisation.State.MISMATCH)
+)
+_PSA_REACHED = Q(organisation__paused=False, document__connection__state=Connection.State.CONNECTED)
 
 
 def _feeds() -> int:
     """Feeds whose time has come, the PSA's lists first: documents need them."""
     moment = now()
-    due = Feed.objects.filter(_usable(), due_at__lte=moment).exclude(
+    busy, resting = backlog.under_way("pull_feed"), backlog.resting("pull_feed")
+    known = Feed.objects.filter(_ACTIVE).exclude(pk__in=resting)
+    # One that is queued or running without a job was left so by a process that died.
+    left = known.filter(state__in=(Feed.State.RUNNING, Feed.State.QUEUED)).exclude(pk__in=busy)
+    fresh = known.filter(due_at__lte=moment).exclude(
         state__in=(Feed.State.RUNNING, Feed.State.QUEUED)
     )
-    stuck = Feed.objects.filter(
-        _usable(), state__in=(Feed.State.RUNNING, Feed.State.QUEUED), due_at__lte=moment - STUCK
-    )
-    found = list((due | stuck).select_related("organisation__connection"))
-    found.sort(key=lambda feed: (_order(feed), feed.due_at))
+    found = list((fresh | left).select_related("organisation__connection"))
+    found.sort(key=lambda feed: (_order(feed), feed.due_at or moment))
     for feed in found:
         if feed.state != Feed.State.RUNNING:
             Feed.objects.filter(pk=feed.pk).exclude(state=Feed.State.PAUSED).update(
                 state=Feed.State.QUEUED
             )
-        Feed.objects.filter(pk=feed.pk).update(due_at=moment)
         queue.pull(feed.pk, feed.organisation_id)
     return len(found)
 
@@ -65,29 +71,28 @@ def _order(feed: Feed) -> int:
 
 
 def _postings() -> int:
-    waiting = Posting.objects.filter(_usable(), state=Posting.State.WAITING)
-    open_attempts = Attempt.objects.filter(_usable(), state__in=("booked", "uncertain"))
-    ids = set(waiting.values_list("organisation_id", flat=True).distinct())
-    ids |= set(open_attempts.values_list("organisation_id", flat=True).distinct())
-    for pk in ids:
+    waiting = Posting.objects.filter(_WRITABLE, state=Posting.State.WAITING)
+    wanted = _organisations(waiting) | _organisations(ripe().filter(_WRITABLE))
+    wanted -= backlog.resting("post_documents")
+    for pk in wanted:
         queue.post(pk)
-    return len(ids)
+    return len(wanted)
 
 
 def _payments() -> int:
-    states = ("waiting", "posting", "uncertain")
-    ids = set(
-        PaymentBack.objects.filter(state__in=states).values_list("organisation_id", flat=True)
-    )
-    for pk in ids:
+    wanted = _organisations(due().filter(_PSA_REACHED)) - backlog.resting("match_payments")
+    for pk in wanted:
         queue.payments(pk)
-    return len(ids)
+    return len(wanted)
 
 
 def _marks() -> int:
-    ids = set(
-        Link.objects.filter(psa_marked_at__isnull=True).values_list("organisation_id", flat=True)
-    )
-    for pk in ids:
+    unmarked = Link.objects.filter(_PSA_REACHED, psa_marked_at__isnull=True)
+    wanted = _organisations(unmarked) - backlog.resting("mark_posted")
+    for pk in wanted:
         queue.marks(pk)
-    return len(ids)
+    return len(wanted)
+
+
+def _organisations(rows: QuerySet[Row]) -> set[int]:
+    return set(rows.order_by().values_list("organisation_id", flat=True).distinct())

@@ -1,14 +1,15 @@
 """The jobs by name. Each does a slice and queues its own rest; nothing else names jobs.
 
-A failure of the four is stored by the slice itself and ends the job; the schedule comes back to
-it. Anything else is a bug: the job fails, is kept, and is logged.
+A failure of the four is stored by the slice itself and ends the job, which comes back after the
+vendor's delay; one that waits for a reconnect comes back with the schedule. Anything else is a
+bug: the job fails, is kept, and is logged.
 """
 
 from procrastinate.contrib.django import app
 
 from psaltery.accounts.queries import installation
 from psaltery.adapters.budget import Priority
-from psaltery.adapters.errors import Failure, TryLater
+from psaltery.adapters.errors import Failure, NeedsReconnect, TryLater
 from psaltery.audit.retention import keep_up
 from psaltery.connections.models import Feed
 from psaltery.connections.service import keep_alive
@@ -38,10 +39,10 @@ def post_documents(subject: int, priority: str) -> None:
     try:
         if push.post(subject, urgency):
             queue.post(subject, urgency)
-    except TryLater as failure:
-        queue.post(subject, urgency, after=_delay(failure))
-    except Failure:
+    except NeedsReconnect:
         return
+    except Failure as failure:
+        queue.post(subject, after=_delay(failure))
 
 
 @app.task(name="match_payments")
@@ -51,10 +52,10 @@ def match_payments(subject: int, priority: str) -> None:
     try:
         if payments.match(subject, urgency):
             queue.payments(subject, urgency)
-    except TryLater as failure:
-        queue.payments(subject, urgency, after=_delay(failure))
-    except Failure:
+    except NeedsReconnect:
         return
+    except Failure as failure:
+        queue.payments(subject, after=_delay(failure))
 
 
 @app.task(name="mark_posted")
@@ -63,10 +64,10 @@ def mark_posted(subject: int, priority: str) -> None:
     try:
         if push.mark(subject):
             queue.marks(subject)
-    except TryLater as failure:
-        queue.marks(subject, after=_delay(failure))
-    except Failure:
+    except NeedsReconnect:
         return
+    except Failure as failure:
+        queue.marks(subject, after=_delay(failure))
 
 
 @app.task(name="refresh_document")
@@ -74,11 +75,14 @@ def refresh_document(subject: int, priority: str) -> None:
     """Read one document again and decide about it."""
     try:
         force.refresh(subject)
+    except TryLater as failure:
+        queue.refresh(subject, after=_delay(failure))
     except Failure:
         return
 
 
-def _delay(failure: TryLater) -> float:
+def _delay(failure: Failure) -> float:
+    # Queued with the schedule's own urgency: what a person asks for meanwhile goes before it.
     return max(1.0, (retry_at(failure) - now()).total_seconds())
 
 
