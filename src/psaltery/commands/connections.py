@@ -89,6 +89,47 @@ def connectwise(
         _sign_in(connection, json=json)
 
 
+@add.command()
+def system(
+    kind: Annotated[
+        str, typer.Argument(help="The kind of any system that there is an adapter for.")
+    ],
+    name: NewName,
+    field: Annotated[list[str] | None, typer.Option(help="name=value; repeatable.")] = None,
+    field_file: Annotated[
+        list[str] | None, typer.Option(help="name=file that holds the value; repeatable.")
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Never write to it.")] = False,
+    json: Json = False,
+) -> None:
+    """Add any system by the fields of its manifest."""
+    files = {
+        name: _content(file, json=json) for name, file in _pairs(field_file, json=json).items()
+    }
+    with working(json=json):
+        from psaltery.connections import service
+
+        values = {**_pairs(field, json=json), **files}
+        _sign_in(service.add(kind, name, values, read_only=read_only), json=json)
+
+
+def _content(name: str, *, json: bool) -> str:
+    file = Path(name)
+    if not file.is_file():
+        stop(f"There is no file {name!r}.", ExitCode.USAGE, json=json)
+    return _secret(file)
+
+
+def _pairs(texts: Sequence[str] | None, *, json: bool) -> dict[str, str]:
+    pairs = {}
+    for text in texts or ():
+        name, sign, value = text.partition("=")
+        if not sign:
+            stop(f"{text!r} must read name=value.", ExitCode.USAGE, json=json)
+        pairs[name] = value
+    return pairs
+
+
 @app.command()
 def complete(
     connection: Name,

@@ -75,7 +75,8 @@ class ConnectForm(forms.Form):
         }
         if field.choices:
             select = forms.Select(attrs=attributes)
-            return forms.ChoiceField(choices=field.choices, widget=select, **shared)
+            unset = () if field.required else (("", "Not set"),)
+            return forms.ChoiceField(choices=(*unset, *field.choices), widget=select, **shared)
         if not field.secret:
             return forms.CharField(widget=forms.TextInput(attrs=attributes), **shared)
         if stored:

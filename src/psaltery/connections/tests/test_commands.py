@@ -97,6 +97,13 @@ def test_connectwise_and_its_mistakes(command, secret):
         code, checks = command("reconnect", "PSA", "--secret-file", secret("private-key-1"))
         assert code == 0
         assert all(check["ok"] for check in checks)
+        options = [f"--field={name}={value}" for name, value in (
+            ("site", server.url), ("company", "harbour"), ("public_key", "public"),
+            ("client_id", "0000-1111"),
+        )]  # fmt: skip
+        file = f"--field-file=private_key={secret('private-key-1')}"
+        code, checks = command("add", "system", "connectwise", "--name", "Other", *options, file)
+        assert code == 0
         code, told = command("test", "nobody")
         assert code == 2
         assert "PSA" in told["error"]
