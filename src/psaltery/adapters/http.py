@@ -5,6 +5,7 @@ retried in moments, tells the audit log, and turns every failure into one of the
 """
 
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -423,4 +424,10 @@ def _client(base_url: str) -> httpx2.Client:
 @cache
 def _client_of(process: int, base_url: str) -> httpx2.Client:
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=5.0)
-    return httpx2.Client(http2=True, limits=limits, follow_redirects=False)
+    return httpx2.Client(verify=_trust(), http2=True, limits=limits, follow_redirects=False)
+
+
+# Reading the trusted certificates takes longer than a call.
+@cache
+def _trust() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()

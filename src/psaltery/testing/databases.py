@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 import psycopg
@@ -42,6 +42,34 @@ def django_db_modify_db_settings(postgres: str) -> None:
     connection.settings_dict["TEST"]["NAME"] = f"{NAME}_{os.getpid()}"
     # Threads come and go in tests; a kept connection would outlive its thread.
     connection.settings_dict["CONN_MAX_AGE"] = 0
+    connection.ops.sql_flush = _flush  # type: ignore[method-assign]
+
+
+# Truncating makes a new file for each table and index: slower than the test, for a few rows.
+FEW_ROWS = 1000
+_FILLED = """
+    SELECT '{table}', EXISTS (SELECT FROM {table} OFFSET {few})
+        OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND NOT tgisinternal)
+    WHERE EXISTS (SELECT FROM {table})
+"""
+
+
+def _flush(
+    style: object,
+    tables: Sequence[str],
+    *,
+    reset_sequences: bool = False,
+    allow_cascade: bool = False,
+) -> list[str]:
+    """The statements that empty what a test has filled; Django's own truncate every table."""
+    asked = [_FILLED.format(table=table, few=FEW_ROWS) for table in tables]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(asked))
+        found = dict(cursor.fetchall())
+    large = [table for table, whole in found.items() if whole or reset_sequences]
+    truncate = [f"TRUNCATE {', '.join(large)} RESTART IDENTITY CASCADE"] if large else []
+    # References are checked at the end of the transaction: the order does not matter.
+    return truncate + [f"DELETE FROM {table}" for table in found if table not in large]
 
 
 def _drop_left_over(url: str) -> None:
@@ -72,6 +100,6 @@ def empty_queue() -> None:
     """Removes every job, worker and periodic mark."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE procrastinate_jobs, procrastinate_workers, procrastinate_periodic_defers"
-            " CASCADE"
+            "DELETE FROM procrastinate_periodic_defers; DELETE FROM procrastinate_jobs;"
+            " DELETE FROM procrastinate_workers"
         )

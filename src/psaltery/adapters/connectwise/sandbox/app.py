@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from email.utils import format_datetime
 from typing import Any
 
@@ -48,7 +49,7 @@ class Site:
         self._access = access
         self._company_id = company_id
         self._codebase = codebase
-        self._map = Map(list(_rules()), strict_slashes=False)
+        self._map = _addresses()
 
     def answer(self, request: Request) -> Response:
         """The answer to any address of the site; errors are answers, too."""
@@ -118,6 +119,12 @@ def error_response(error: ApiError) -> Response:
     response = json_response(body, error.status)
     response.headers.extend(error.headers)
     return response
+
+
+# The same for every site, and slow to compile.
+@cache
+def _addresses() -> Map:
+    return Map(list(_rules()), strict_slashes=False)
 
 
 def _rules() -> Any:
