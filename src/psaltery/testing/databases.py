@@ -69,7 +69,7 @@ def _flush(
     large = [table for table, whole in found.items() if whole or reset_sequences]
     truncate = [f"TRUNCATE {', '.join(large)} RESTART IDENTITY CASCADE"] if large else []
     # References are checked at the end of the transaction: the order does not matter.
-    return truncate + [f"DELETE FROM {table}" for table in found if table not in large]
+    return truncate + [f"DELETE FROM {table}" for table in found if table not in large]  # noqa: S608
 
 
 def _drop_left_over(url: str) -> None:

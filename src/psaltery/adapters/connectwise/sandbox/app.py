@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from email.utils import format_datetime
+from functools import cache
 from typing import Any
 
 import msgspec
