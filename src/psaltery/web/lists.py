@@ -76,6 +76,7 @@ class ListPage:
     filters: Sequence[Filter] = ()
     order: str = "-pk"
     noun: str = "rows"
+    singular: str = ""
     empty: Empty = Empty("Nothing here yet", "What Psaltery finds appears here.")
     crumbs: Sequence[tuple[str, str]] = ()
     actions: str = ""

@@ -10,7 +10,7 @@ from django import template
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select
 from django.template import Context
 from django.template.loader import render_to_string
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
@@ -194,9 +194,18 @@ def fields(form: Any) -> dict[str, Any]:
     return {"form": form}
 
 
+def _group(bound: BoundField) -> SafeString:
+    """One line a choice; Django's own markup would dress the box around them as a choice too."""
+    bound.field.widget.attrs["class"] = "form-check-input"
+    line = '<label class="form-check">{}<span class="form-check-label">{}</span></label>'
+    return format_html_join("", line, ((one.tag(), one.choice_label) for one in bound))
+
+
 def _control(bound: BoundField, kind: str) -> SafeString:
+    if kind == "group":
+        return _group(bound)
     css = "form-select" if isinstance(bound.field.widget, Select) else "form-control"
-    if kind in ("check", "group"):
+    if kind == "check":
         css = "form-check-input"
     described = [f"{bound.auto_id}_help"] if bound.help_text else []
     attributes: dict[str, Any] = {"class": f"{css} {bound.field.widget.attrs.get('class', '')}"}
