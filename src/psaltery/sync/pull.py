@@ -19,6 +19,7 @@ from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
 from psaltery.matching.service import books_changed
 from psaltery.sync import push, queue
+from psaltery.sync.ahead import reader
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.runs import run
@@ -76,17 +77,25 @@ def _pages(feed: Feed, adapter: Any, row: Run, seconds: float) -> bool:
     if feed.name == SETTINGS:
         _settings(feed, adapter, row)
         return False
-    while True:
-        page: Page[Any] = adapter.pull(feed.name, feed.cursor)
-        with transaction.atomic():
-            changed = _store(feed, page)
-            _checkpoint(feed, page, changed)
-        row.read += len(page.records)
-        row.changed += changed
-        if not page.more:
-            return False
-        if time.monotonic() > until:
-            return True
+    page: Page[Any] = adapter.pull(feed.name, feed.cursor)
+    with reader(adapter.pull) as begin:
+        while True:
+            # Decided before, so that no page is fetched which this slice does not store.
+            go_on = page.more and time.monotonic() < until
+            coming = begin(feed.name, page.cursor) if go_on else None
+            _keep(feed, page, row)
+            if coming is None:
+                break
+            page = coming.result()
+    return page.more
+
+
+def _keep(feed: Feed, page: Page[Any], row: Run) -> None:
+    with transaction.atomic():
+        changed = _store(feed, page)
+        _checkpoint(feed, page, changed)
+    row.read += len(page.records)
+    row.changed += changed
 
 
 def _checkpoint(feed: Feed, page: Page[Any], changed: int) -> None:
