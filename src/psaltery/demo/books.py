@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from psaltery.adapters.connectwise.sandbox.lines import Line, lines
 from psaltery.adapters.sandboxing import Document, Store
-from psaltery.adapters.xero.sandbox import contacts, invoices, seeding
+from psaltery.adapters.xero.sandbox import contacts, credit_notes, invoices, seeding
 from psaltery.adapters.xero.sandbox.documents import Writing
 from psaltery.adapters.xero.sandbox.state import Books, World
 from psaltery.demo.cast import Customer, Part, customers
@@ -78,14 +78,18 @@ class Organisations:
             if ledger is None or not self._was_entered(invoice):
                 continue
             self.clock.moment = self.story.moment(date.fromisoformat(invoice["date"][:10]), 5)
-            invoices.write(ledger.writing, by_hand(ledger, invoice, lines(psa.world, invoice)))
+            billed = lines(psa.world, invoice)
+            if invoice["type"] == "CreditMemo":
+                credit_notes.write(ledger.writing, note_by_hand(ledger, invoice, billed))
+                continue
+            invoices.write(ledger.writing, by_hand(ledger, invoice, billed))
             entered.append(invoice)
         self.clock.moment = self.story.now
         return entered
 
     def _was_entered(self, invoice: Document) -> bool:
         old = invoice["date"][:10] <= str(self.story.by_hand_until)
-        return old and invoice["type"] != "CreditMemo" and bool(invoice["total"] > 0)
+        return old and bool(invoice["total"])
 
 
 def _contact(books: Books, customer: Customer, chance: random.Random) -> str:
@@ -103,16 +107,28 @@ def _contact(books: Books, customer: Customer, chance: random.Random) -> str:
 
 def by_hand(ledger: Ledger, invoice: Document, billed: Iterable[Line]) -> Document:
     """The invoice as the bookkeeper typed it: the PSA's amounts a line, its total and tax."""
-    items = [_item(ledger, line) for line in billed if line.charge.amount]
-    reached = sum((item["TaxAmount"] for item in items), Decimal(0))
-    largest = max(items, key=lambda item: abs(item["TaxAmount"]))
-    largest["TaxAmount"] += invoice["salesTax"] - reached
     return {
         "Type": "ACCREC",
         "InvoiceNumber": invoice["invoiceNumber"],
+        "DueDate": invoice["dueDate"][:10],
+        **_typed(ledger, invoice, billed, 1),
+    }
+
+
+def note_by_hand(ledger: Ledger, memo: Document, billed: Iterable[Line]) -> Document:
+    """A credit memo as the bookkeeper typed it; the PSA's amounts are below zero."""
+    own = {"Type": "ACCRECCREDIT", "CreditNoteNumber": memo["invoiceNumber"]}
+    return own | _typed(ledger, memo, billed, -1)
+
+
+def _typed(ledger: Ledger, invoice: Document, billed: Iterable[Line], sign: int) -> Document:
+    items = [_item(ledger, line, sign) for line in billed if line.charge.amount]
+    reached = sum((item["TaxAmount"] for item in items), Decimal(0))
+    largest = max(items, key=lambda item: abs(item["TaxAmount"]))
+    largest["TaxAmount"] += sign * invoice["salesTax"] - reached
+    return {
         "Contact": {"ContactID": ledger.contacts[invoice["company"]["name"]]},
         "Date": invoice["date"][:10],
-        "DueDate": invoice["dueDate"][:10],
         "LineAmountTypes": "Exclusive",
         "Reference": invoice["customerPO"] or invoice["reference"],
         "Status": "AUTHORISED",
@@ -120,15 +136,16 @@ def by_hand(ledger: Ledger, invoice: Document, billed: Iterable[Line]) -> Docume
     }
 
 
-def _item(ledger: Ledger, line: Line) -> Document:
+def _item(ledger: Ledger, line: Line, sign: int) -> Document:
     charge, office = line.charge, ledger.office
+    amount = sign * charge.amount
     taxed = charge.taxable and charge.tax_code in _TAXED
     rate = {"OUTPUT": Decimal("0.1"), "OUTPUT2": Decimal("0.15")}[office.taxed_in_books]
-    tax = (charge.amount * rate).quantize(Decimal("0.01")) if taxed else Decimal("0.00")
+    tax = (amount * rate).quantize(Decimal("0.01")) if taxed else Decimal("0.00")
     return {
         "Description": line.description or "Services",
         "Quantity": 1,
-        "UnitAmount": charge.amount,
+        "UnitAmount": amount,
         "AccountCode": _ACCOUNTS[charge.kind],
         "TaxType": office.taxed_in_books if taxed else office.untaxed_in_books,
         "TaxAmount": tax,

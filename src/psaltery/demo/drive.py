@@ -97,7 +97,9 @@ def _world(options: Options, say: Say) -> world.WorldPage:
     if found is None:
         clear(options.folder)
         found = world.make(options.folder, options.seed)
-        say(f"A new world of {found.invoices} invoices was made in {options.folder}.")
+        say(
+            f"A new world was made in {options.folder}: {found.invoices} invoices and credit memos."
+        )
     return found
 
 
@@ -174,7 +176,7 @@ def _until_quiet(stage: Stage, say: Say) -> None:
 
 
 def _history(stage: Stage, say: Say) -> None:
-    """Until every invoice of the history is in step or held; payments may still be on their way."""
+    """Until each document of the history is in step or held; payments may still be on their way."""
     for seen in _watched(stage, say):
         if not seen.feeds_left and not seen.waiting:
             break

@@ -253,7 +253,8 @@ def _nothing_to_collect(scene: _Scene) -> Iterator[Fault]:
     yield _fault("A total of zero", "", SYDNEY, bill, state=SKIPPED)
     returned = NewLine(item="MON-27", quantity=Decimal(-2), description="Monitors returned")
     bill = scene.bill(scene.regular(AUCKLAND), 6, returned)
-    yield _fault("A total below zero", "", AUCKLAND, bill, state=SKIPPED)
+    name = "A total below zero, which becomes a credit note"
+    yield _fault(name, "", AUCKLAND, bill, state=IN_STEP)
 
 
 _BUILDERS: tuple[Callable[[_Scene], Iterator[Fault]], ...] = (

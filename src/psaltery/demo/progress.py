@@ -45,7 +45,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """For people."""
         total = self.in_step + self.held + self.waiting
-        words = f"{self.in_step} of {total} invoices in step"
+        words = f"{self.in_step} of {total} documents in step"
         if self.held:
             money = " and ".join(f"{code} {sum_:,.2f}" for code, sum_ in self.blocked.items())
             words += f", {self.held} held: {money}"
@@ -57,8 +57,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 def look() -> Progress:
     """The present state, in a few queries."""
-    invoices = Posting.objects.filter(document__kind="invoice")
-    states = dict(invoices.values_list("state").annotate(count=Count("pk")))
+    states = dict(Posting.objects.values_list("state").annotate(count=Count("pk")))
     held = Document.objects.filter(posting__state__in=("held", "failed"))
     money = held.order_by("currency").values_list("currency").annotate(sum=Sum("total"))
     backs = PaymentBack.objects

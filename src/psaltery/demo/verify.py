@@ -45,10 +45,13 @@ class Both:
     def __init__(self, stage: Stage) -> None:
         self.psa = {str(row["id"]): row for row in _documents(stage.psa_url, "invoices")}
         self.books: dict[str, list[Wire]] = {}
+        self.by_id: dict[str, Wire] = {}
         for organisation in Organisation.objects.filter(connection__kind="xero", chosen=True):
             tenant = organisation.external_id
             self.books[tenant] = _documents(stage.books_url, f"{tenant}/Invoices")
-        self.by_id = {row["InvoiceID"]: row for rows in self.books.values() for row in rows}
+            notes = _documents(stage.books_url, f"{tenant}/CreditNotes")
+            self.by_id |= {row["CreditNoteID"]: row for row in notes}
+        self.by_id |= {row["InvoiceID"]: row for rows in self.books.values() for row in rows}
 
 
 def _documents(url: str, collection: str) -> list[Wire]:
@@ -61,8 +64,8 @@ def verify(stage: Stage, page: WorldPage) -> Report:
     """Look at everything. Nothing must be under way meanwhile."""
     report, both = Report(), Both(stage)
     links = list(Link.objects.select_related("document", "organisation"))
-    report.counts["invoices in the PSA"] = len(both.psa)
-    report.counts["linked to an invoice of the books, to the cent"] = len(links)
+    report.counts["invoices and credit memos in the PSA"] = len(both.psa)
+    report.counts["linked to a document of the books, to the cent"] = len(links)
     for link in links:
         report.problems += _link_problems(link, both)
     report.problems += _double(both)
@@ -79,15 +82,19 @@ def _link_problems(link: Link, both: Both) -> Iterator[str]:
     if mine is None or theirs is None:
         yield f"{link.number}: linked, but missing on one side"
         return
+    note = "CreditNoteID" in theirs
+    # The PSA's credit memos are below zero; credit notes are not.
+    sign = -1 if note else 1
     for what, left, right in (
         ("total", mine["total"], theirs["Total"]),
         ("tax", mine["salesTax"], theirs["TotalTax"]),
-        ("open balance", mine["balance"], theirs["AmountDue"]),
+        ("open balance", mine["balance"], theirs["RemainingCredit" if note else "AmountDue"]),
     ):
-        if Decimal(left) != Decimal(right):
+        if sign * Decimal(left) != Decimal(right):
             yield f"{link.number}: the {what} is {left} in the PSA and {right} in the books"
-    if mine["invoiceNumber"] != theirs["InvoiceNumber"]:
-        yield f"{link.number}: the books call it {theirs['InvoiceNumber']}"
+    number = theirs["CreditNoteNumber" if note else "InvoiceNumber"]
+    if mine["invoiceNumber"] != number:
+        yield f"{link.number}: the books call it {number}"
 
 
 def _double(both: Both) -> Iterator[str]:
@@ -126,10 +133,8 @@ def _card_problems(fault: Fault, posting: Posting) -> Iterator[str]:
 def _others_held(page: WorldPage) -> Iterator[str]:
     """Nothing is held, waiting or skipped but what was meant to be."""
     meant = {number: fault.state for fault in page.faults for number in fault.numbers}
-    for posting in Posting.objects.select_related("document").filter(document__kind="invoice"):
-        number = posting.document.number
-        if posting.state != meant.get(number, IN_STEP):
-            yield f"{number} is {posting.state}: {posting.why}"
-    others = Posting.objects.exclude(document__kind="invoice").exclude(state=SKIPPED)
-    for posting in others.select_related("document"):
-        yield f"{posting.document.kind} {posting.document.number} is {posting.state}: {posting.why}"
+    for posting in Posting.objects.select_related("document"):
+        document = posting.document
+        usual = IN_STEP if document.kind in ("invoice", "credit_memo") else SKIPPED
+        if posting.state != meant.get(document.number, usual):
+            yield f"{document.kind} {document.number} is {posting.state}: {posting.why}"

@@ -24,7 +24,7 @@ class WorldPage(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     made_at: datetime
-    # Credit memos and the like are counted with what is not posted yet.
+    # Credit memos are counted with the invoices.
     invoices: int
     by_hand: int
     faults: tuple[Fault, ...]
