@@ -5,6 +5,7 @@ touched, so that the caller learns what really changed.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from psycopg import Cursor, sql
@@ -43,8 +44,8 @@ def upsert(
     not make a row different (clocks). Returns the rows whose content changed; unchanged rows are
     not written at all. Must run inside a transaction.
     """
-    places = [columns.index(name) for name in key]
-    unique = {tuple(row[place] for place in places): row for row in rows}
+    key_of = itemgetter(*[columns.index(name) for name in key])
+    unique = {key_of(row): row for row in rows}
     if not unique:
         return []
     staging = f"staging_{table}"

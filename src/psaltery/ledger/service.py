@@ -113,7 +113,7 @@ def _lines(
     replaced = [i.external_id for i in invoices if not inserted[i.external_id]]
     if replaced:
         BillingInvoiceLine.objects.filter(
-            organisation=organisation, invoice_external_id__in=replaced
+            organisation=organisation, invoice_external_id__among=replaced
         ).delete()
     unique = {invoice.external_id: invoice for invoice in invoices}
     append(BillingInvoiceLine, _LINE, _line_rows(organisation.id, unique.values()))
