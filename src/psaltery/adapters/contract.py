@@ -1,4 +1,4 @@
-"""What the rest of Psaltery knows of an outside system: manifests, and the Protocols of the two roles.
+"""What the rest of Psaltery knows of an outside system: manifests, and Protocols of the roles.
 
 An adapter object is made for one organisation (books) or one site (PSA); it holds a `Caller`
 (adapters/http.py) that already knows credential, budget and audit, and keeps no other state.
@@ -17,7 +17,7 @@ from psaltery.records.books import BooksSettings, Organisation, Tenant
 from psaltery.records.drafts import Action, BooksKind, ContactDraft, Draft, Outcome
 from psaltery.records.psa import Document, DocumentKind, Permission, PsaPayment
 
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Role(StrEnum):
@@ -48,7 +48,7 @@ class FeedSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The vendor's budget for one organisation. `per_minute` is what we use, not what they allow."""
+    """The vendor's budget for one organisation. `per_minute` is what we use by default."""
 
     concurrent: int
     per_minute: int
@@ -70,7 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     docs: str = ""
 
 
-class Page(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+class Page(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
     """Some records and where to go on.
 
     `cursor` is opaque to the caller and is stored in the same transaction as the records. While
@@ -79,7 +79,7 @@ class Page(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     `full` says that the run passes over everything, so that what was not seen may be gone.
     """
 
-    records: tuple[R, ...]
+    records: tuple[R_co, ...]
     cursor: str
     more: bool
     total: int | None = None
@@ -120,7 +120,7 @@ class Books(Protocol):
         request may have arrived: raises TryLater(uncertain=True) then."""
 
     def find_documents(self, kind: BooksKind, numbers: Sequence[str]) -> tuple[Outcome, ...]:
-        """Documents of these numbers as they are now, in any status; those not found are left out."""
+        """Documents of these numbers as they are now, in any status; only those found."""
 
     def get_document(self, kind: BooksKind, external_id: str) -> Outcome | None: ...
 
@@ -158,6 +158,11 @@ class Psa(Protocol):
     ) -> PsaPayment:
         """Raises TryLater(uncertain=True) when the answer was lost: look with `payments` then."""
 
+    def apply_credit(
+        self, document_id: str, credit_id: str, amount: Decimal, applied_on: date
+    ) -> PsaPayment:
+        """Apply a credit memo to a document; refused when the memo has less left."""
+
     def update_payment(self, payment: PsaPayment, amount: Decimal, paid_on: date) -> PsaPayment: ...
 
     def delete_payment(self, payment: PsaPayment) -> None: ...
@@ -178,7 +183,7 @@ class Consent(Protocol):
     """The OAuth side of an adapter whose manifest says `oauth`."""
 
     def tenants(self, auth_event_id: str = "") -> tuple[Tenant, ...]:
-        """Organisations this token reaches; only real organisations (PRACTICE and the like left out)."""
+        """Organisations this token reaches; real ones only (no PRACTICE and the like)."""
 
     def remove_tenant(self, tenant: Tenant) -> None: ...
 

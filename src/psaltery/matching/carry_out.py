@@ -19,17 +19,22 @@ from psaltery.desk.service import note_balance
 from psaltery.kit.clock import now
 from psaltery.ledger.models import BillingInvoice, BillingPayment
 from psaltery.matching.decide import (
+    ApplyCredit,
     CreatePayment,
     Decision,
     DeletePayment,
     InStep,
     Part,
+    RemoveCredit,
     Shown,
+    ShownCredit,
     UpdatePayment,
     decide,
 )
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.attempts import tell
+from psaltery.posting.models import Link
+from psaltery.records.drafts import BooksKind
 from psaltery.records.money import ZERO, cents
 from psaltery.records.psa import PsaPayment
 from psaltery.review.reasons import Reason
@@ -41,6 +46,7 @@ from psaltery.review.service import Held, hold, release
 BEGIN_WITHIN = timedelta(seconds=20)
 GRACE = timedelta(minutes=3)
 TOPIC = "payment"
+MOST_WRITES = 25  # for one document in one go; the rest waits for the next
 _State = PaymentBack.State
 
 
@@ -66,31 +72,42 @@ def due() -> QuerySet[PaymentBack]:
 
 
 def carry_out(back: PaymentBack, psa: Psa, report: Report) -> None:
-    """Bring the PSA's payment of one document in step. Raises TryLater and NeedsReconnect."""
+    """Bring the PSA's payments of one document in step. Raises TryLater and NeedsReconnect."""
     report.seen += 1
     with about(documents=[back.document.number], customer=back.document.company_name):
         if back.state in (_State.WRITING, _State.UNCERTAIN):
             _look_up(back, psa)
-        # Cleared before the money is read: what moves after this line shows as dirty.
-        PaymentBack.objects.filter(pk=back.pk).update(dirty=False)
-        parts = _parts(back)
-        decision = decide(
-            parts, Shown(payment_id=back.psa_payment_id, amount=back.amount, paid_on=back.paid_on)
-        )
-        if isinstance(decision, InStep):
-            _settled(back, decision.why, parts)
-            return
-        if not _book(back, decision):
-            return
-        _write(back, decision, parts, psa, report)
+        for step in range(MOST_WRITES):
+            # Cleared before the money is read: what moves after this line shows as dirty.
+            PaymentBack.objects.filter(pk=back.pk).update(dirty=False)
+            parts = _parts(back)
+            decision = decide(parts, _shown(back))
+            if isinstance(decision, InStep):
+                _in_step(back, decision.why, parts, psa if step else None)
+                report.written += bool(step)
+                return
+            if not _book(back, decision) or not _write(back, decision, psa, report):
+                return
+
+
+def _shown(back: PaymentBack) -> Shown:
+    return Shown(
+        payment_id=back.psa_payment_id,
+        amount=back.amount,
+        paid_on=back.paid_on,
+        credits=msgspec.convert(back.credits, tuple[ShownCredit, ...], strict=False),
+    )
 
 
 def _parts(back: PaymentBack) -> list[Part]:
+    """What settles the document in the books; credit notes with the credit memo that they are."""
     rows = BillingPayment.objects.filter(
         organisation=back.organisation,
         invoice_external_id=back.document.link.books_id,
         state="active",
     ).order_by("paid_on", "id")
+    touches = list(rows)
+    memos = _credit_memos(back, [row.touch_external_id for row in touches])
     return [
         Part(
             external_id=row.external_id,
@@ -98,9 +115,21 @@ def _parts(back: PaymentBack) -> list[Part]:
             amount=row.amount,
             paid_on=row.paid_on,
             reference=row.reference,
+            credit_memo=memos.get(row.touch_external_id, "") if row.touch == "credit_note" else "",
         )
-        for row in rows
+        for row in touches
     ]
+
+
+def _credit_memos(back: PaymentBack, credit_notes: list[str]) -> dict[str, str]:
+    """Credit note of the books → the PSA's id of the credit memo that it was posted from."""
+    links = Link.objects.filter(
+        organisation=back.organisation,
+        books_kind=BooksKind.CREDIT_NOTE,
+        books_id__in=credit_notes,
+        document__connection=back.document.connection,
+    )
+    return dict(links.values_list("books_id", "document__external_id"))
 
 
 def _book(back: PaymentBack, decision: Decision) -> bool:
@@ -115,12 +144,11 @@ def _book(back: PaymentBack, decision: Decision) -> bool:
     )
 
 
-def _write(
-    back: PaymentBack, decision: Decision, parts: Sequence[Part], psa: Psa, report: Report
-) -> None:
+def _write(back: PaymentBack, decision: Decision, psa: Psa, report: Report) -> bool:
+    """One booked write; False when the PSA refused it."""
     try:
         with begin_writes_within(BEGIN_WITHIN):
-            shown = _call(back, decision, psa)
+            _call(back, decision, psa)
     except TryLater as failure:
         state = _State.UNCERTAIN if failure.uncertain else _State.WAITING
         _stand(back, state, str(failure))
@@ -131,36 +159,61 @@ def _write(
     except Rejected as failure:
         _refused(back, failure)
         report.held += 1
-        return
-    _remember(back, shown)
-    balance = psa.balance(back.document.external_id)
-    _written(back, parts, balance)
-    report.written += 1
+        return False
+    _stand(back, _State.WAITING, "Written; looking whether anything is left.")
+    return True
 
 
-def _call(back: PaymentBack, decision: Decision, psa: Psa) -> PsaPayment | None:
-    """One write; what the PSA shows afterwards, None for nothing."""
+def _call(back: PaymentBack, decision: Decision, psa: Psa) -> None:
+    """Make one write, and keep at once what the PSA shows afterwards."""
     document_id = back.document.external_id
     match decision:
+        case ApplyCredit(memo, amount, paid_on):
+            _keep_credit(back, _applied(psa, document_id, memo, amount, paid_on))
+        case RemoveCredit(payment_id):
+            psa.delete_payment(_record(back, payment_id))
+            _drop_credit(back, payment_id)
         case CreatePayment(amount, paid_on, note):
-            return psa.create_payment(document_id, amount, paid_on, note)
+            _remember(back, psa.create_payment(document_id, amount, paid_on, note))
         case UpdatePayment(payment_id, amount, paid_on):
-            known = PsaPayment(
-                external_id=payment_id,
-                document_id=document_id,
-                amount=back.amount,
-                paid_on=back.paid_on,
-            )
-            return psa.update_payment(known, amount, paid_on)
+            _remember(back, psa.update_payment(_record(back, payment_id), amount, paid_on))
         case DeletePayment(payment_id):
-            known = PsaPayment(
-                external_id=payment_id,
-                document_id=document_id,
-                amount=back.amount,
-                paid_on=back.paid_on,
-            )
-            psa.delete_payment(known)
-    return None
+            psa.delete_payment(_record(back, payment_id))
+            _remember(back, None)
+
+
+def _record(back: PaymentBack, payment_id: str) -> PsaPayment:
+    return PsaPayment(
+        external_id=payment_id,
+        document_id=back.document.external_id,
+        amount=back.amount,
+        paid_on=back.paid_on,
+    )
+
+
+def _applied(psa: Psa, document_id: str, memo: str, amount: Decimal, paid_on: date) -> PsaPayment:
+    """The record that applies a credit memo; the one that a person made by hand is taken over."""
+    for payment in psa.payments(document_id):
+        if payment.credit_id == memo and cents(payment.amount) == amount:
+            return payment
+    return psa.apply_credit(document_id, memo, amount, paid_on)
+
+
+def _keep_credit(back: PaymentBack, payment: PsaPayment) -> None:
+    shown = ShownCredit(
+        payment_id=payment.external_id, credit_memo=payment.credit_id, amount=payment.amount
+    )
+    others = [one for one in back.credits if one["credit_memo"] != payment.credit_id]
+    _save_credits(back, [*others, msgspec.to_builtins(shown)])
+
+
+def _drop_credit(back: PaymentBack, payment_id: str) -> None:
+    _save_credits(back, [one for one in back.credits if one["payment_id"] != payment_id])
+
+
+def _save_credits(back: PaymentBack, credits: list[Any]) -> None:
+    back.credits = credits
+    PaymentBack.objects.filter(pk=back.pk).update(credits=credits, settled_at=now())
 
 
 def _stand(back: PaymentBack, state: str, why: str) -> None:
@@ -181,15 +234,19 @@ def _remember(back: PaymentBack, shown: PsaPayment | None) -> None:
     )
 
 
-def _written(back: PaymentBack, parts: Sequence[Part], balance: Decimal) -> None:
-    """Commit 2: in step, told, and the balances compared."""
+def _in_step(back: PaymentBack, why: str, parts: Sequence[Part], written_to: Psa | None) -> None:
+    """Commit 2: in step and, when something was written, told and the balances compared."""
     document = back.document
+    balance = written_to.balance(document.external_id) if written_to is not None else None
     with transaction.atomic():
-        _settled(back, "The PSA shows what the books have.", parts)
+        _settled(back, why, parts)
+        if balance is None:
+            return
         note_balance(document, balance)
-        sentence = f"{document.number}: the PSA shows {back.amount:,.2f} paid, {balance:,.2f} open."
+        paid = back.amount + sum((Decimal(one["amount"]) for one in back.credits), ZERO)
+        sentence = f"{document.number}: the PSA shows {paid:,.2f} settled, {balance:,.2f} open."
         tell(back.organisation, document, sentence, "payment.back")
-        _compare(back, document, balance)
+        _compare(back, document, balance, paid)
 
 
 def _settled(back: PaymentBack, why: str, parts: Sequence[Part]) -> None:
@@ -207,14 +264,14 @@ def _settled(back: PaymentBack, why: str, parts: Sequence[Part]) -> None:
     release([back.document_id], why, topic=TOPIC)
 
 
-def _compare(back: PaymentBack, document: Document, balance: Decimal) -> None:
+def _compare(back: PaymentBack, document: Document, balance: Decimal, paid: Decimal) -> None:
     """The promise: the PSA's open balance is the books' (when the mirror is of the same moment)."""
     row = BillingInvoice.objects.filter(
         organisation=back.organisation, external_id=document.link.books_id
     ).first()
     if row is None or cents(row.amount_due) == cents(balance):
         return
-    if cents(row.total - row.amount_paid - row.amount_credited) != cents(row.total - back.amount):
+    if cents(row.amount_paid + row.amount_credited) != cents(paid):
         return  # invoices and payments of the mirror are of different moments; the next pull tells
     sentence = (
         f"{document.number}: {balance:,.2f} is open in the PSA, {row.amount_due:,.2f} in "
@@ -251,12 +308,17 @@ def _refused(back: PaymentBack, failure: Rejected) -> None:
 def _look_up(back: PaymentBack, psa: Psa) -> None:
     """Learn from the PSA whether the booked write arrived; afterwards the row waits again."""
     shown = psa.payments(back.document.external_id)
-    intent = back.intent
-    if intent.get("action") == "CreatePayment":
-        _adopt_created(back, shown, intent)
-    else:
-        mine = next((p for p in shown if p.external_id == back.psa_payment_id), None)
-        _remember(back, mine)
+    there = {payment.external_id for payment in shown}
+    match back.intent.get("action"):
+        case "CreatePayment":
+            _adopt_created(back, shown, back.intent)
+        case "ApplyCredit":
+            _adopt_credit(back, shown, back.intent)
+        case "RemoveCredit" if back.intent["payment_id"] not in there:
+            _drop_credit(back, back.intent["payment_id"])
+        case "UpdatePayment" | "DeletePayment":
+            mine = next((p for p in shown if p.external_id == back.psa_payment_id), None)
+            _remember(back, mine)
     _stand(back, _State.WAITING, "Its last write was looked up.")
 
 
@@ -266,4 +328,12 @@ def _adopt_created(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[
         same = cents(payment.amount) == amount and payment.paid_on == paid_on
         if same and not payment.credit_id:
             _remember(back, payment)
+            return
+
+
+def _adopt_credit(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[str, Any]) -> None:
+    for payment in shown:
+        same = cents(payment.amount) == Decimal(intent["amount"])
+        if same and payment.credit_id == intent["credit_memo"]:
+            _keep_credit(back, payment)
             return

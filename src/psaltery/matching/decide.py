@@ -21,6 +21,15 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
     paid_on: date | None
     reference: str = ""
+    credit_memo: str = ""  # the PSA's credit memo that this credit note is, by its id there
+
+
+class ShownCredit(msgspec.Struct, frozen=True, kw_only=True):
+    """A credit memo that the PSA shows as applied, from us."""
+
+    payment_id: str
+    credit_memo: str
+    amount: Decimal
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +38,17 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: str
     amount: Decimal
     paid_on: date | None
+    credits: tuple[ShownCredit, ...] = ()
+
+
+class ApplyCredit(msgspec.Struct, frozen=True):
+    credit_memo: str
+    amount: Decimal
+    paid_on: date
+
+
+class RemoveCredit(msgspec.Struct, frozen=True):
+    payment_id: str
 
 
 class CreatePayment(msgspec.Struct, frozen=True):
@@ -51,7 +71,7 @@ class InStep(msgspec.Struct, frozen=True):
     why: str
 
 
-Decision = CreatePayment | UpdatePayment | DeletePayment | InStep
+Decision = ApplyCredit | RemoveCredit | CreatePayment | UpdatePayment | DeletePayment | InStep
 
 _WORDS = {
     "payment": "payment",
@@ -62,13 +82,42 @@ _WORDS = {
 
 
 def decide(parts: Sequence[Part], shown: Shown) -> Decision:
-    """The one write that makes the PSA show the sum of `parts`, dated by the latest of them."""
+    """The next write that brings the PSA nearer to `parts`; InStep when there is none.
+
+    Credits go before cash, removals before what may need their room. A credit note that is no
+    credit memo of the PSA counts as cash there: nothing else can lower its balance.
+    """
+    credit = _credits([part for part in parts if part.credit_memo], shown)
+    return credit or _cash([part for part in parts if not part.credit_memo], shown)
+
+
+def _credits(parts: Sequence[Part], shown: Shown) -> ApplyCredit | RemoveCredit | None:
+    wanted = {memo: _summed(parts, memo) for memo in {part.credit_memo for part in parts}}
+    there = {credit.credit_memo: credit for credit in shown.credits}
+    for memo, credit in there.items():
+        if memo not in wanted or wanted[memo].amount != cents(credit.amount):
+            return RemoveCredit(credit.payment_id)
+    for memo in sorted(wanted):
+        if memo not in there:
+            return wanted[memo]
+    return None
+
+
+def _summed(parts: Sequence[Part], memo: str) -> ApplyCredit:
+    mine = [part for part in parts if part.credit_memo == memo]
+    dates = [part.paid_on for part in mine if part.paid_on is not None]
+    amount = cents(sum((part.amount for part in mine), ZERO))
+    return ApplyCredit(memo, amount, max(dates, default=date.min))
+
+
+def _cash(parts: Sequence[Part], shown: Shown) -> Decision:
+    """One record: the sum, dated by the latest part."""
     amount = cents(sum((part.amount for part in parts), ZERO))
     dates = [part.paid_on for part in parts if part.paid_on is not None]
     if amount == ZERO or not dates:
         if shown.payment_id:
             return DeletePayment(shown.payment_id)
-        return InStep("Nothing is paid in the books.")
+        return InStep("The PSA shows what the books have.")
     paid_on = max(dates)
     if not shown.payment_id:
         return CreatePayment(amount, paid_on, note(parts))

@@ -30,6 +30,7 @@ class PaymentBack(models.Model):
     psa_payment_id = models.CharField(max_length=64, blank=True)
     amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     paid_on = models.DateField(null=True)
+    credits = models.JSONField(default=list)  # applied credit memos: decide.ShownCredit
     parts = models.JSONField(default=list)
     # What we were about to write, while writing or uncertain.
     intent = models.JSONField(default=dict)

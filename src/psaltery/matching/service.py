@@ -2,26 +2,39 @@
 
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
+
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import BillingPayment
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Link
+from psaltery.records.drafts import BooksKind
 
 
 def books_changed(organisation: Organisation, invoice_ids: Iterable[str]) -> int:
     """Money on these invoices of the books changed: their linked documents wait for matching."""
-    links = Link.objects.filter(organisation=organisation, books_id__in=list(invoice_ids))
+    links = Link.objects.filter(organisation=organisation, books_id__among=list(invoice_ids))
     return _wait(organisation, links.values_list("document_id", flat=True))
 
 
 def linked(organisation: Organisation, document_ids: Iterable[int]) -> int:
     """Documents were linked: money may already lie on them in the books."""
     links = Link.objects.filter(organisation=organisation, document_id__in=list(document_ids))
+    _credit_notes_linked(organisation, links)
     by_invoice = dict(links.values_list("books_id", "document_id"))
     paid = BillingPayment.objects.filter(
         organisation=organisation, invoice_external_id__in=by_invoice, state="active"
     ).values_list("invoice_external_id", flat=True)
     return _wait(organisation, {by_invoice[invoice] for invoice in paid})
+
+
+def _credit_notes_linked(organisation: Organisation, links: QuerySet[Link]) -> None:
+    """What they settle was counted as cash until now: those invoices are looked at again."""
+    credit_notes = links.filter(books_kind=BooksKind.CREDIT_NOTE).values("books_id")
+    settled = BillingPayment.objects.filter(
+        organisation=organisation, touch="credit_note", touch_external_id__in=credit_notes
+    )
+    books_changed(organisation, settled.values_list("invoice_external_id", flat=True))
 
 
 def _wait(organisation: Organisation, document_ids: Iterable[int]) -> int:

@@ -43,6 +43,7 @@ from psaltery.posting.decide import (
     Void,
     decide,
 )
+from psaltery.posting.draft import BOOKS_KINDS
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.posting.plan import Planned
 from psaltery.records.books import Status
@@ -204,7 +205,7 @@ def _adopt(organisation: Organisation, planned: Planned, decision: Adopt, report
     Link.objects.create(
         document=planned.row,
         organisation=organisation,
-        books_kind=BooksKind.INVOICE,
+        books_kind=BOOKS_KINDS[planned.situation.document.kind],
         books_id=found.books_id,
         number=found.number,
         total=found.total,

@@ -9,6 +9,7 @@ import msgspec
 
 from psaltery.mapping.contacts import Unsure, choose, reference
 from psaltery.posting.draft import build, explain
+from psaltery.posting.policy import Policy
 from psaltery.posting.situation import Existing, Linked, Situation
 from psaltery.records.books import Status
 from psaltery.records.drafts import ContactDraft, Draft
@@ -75,10 +76,10 @@ class Hold(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
+# The kinds that can be posted, if the organisation's policy says so.
+POSTED = (DocumentKind.INVOICE, DocumentKind.CREDIT_MEMO)
 Decision = Create | Update | Void | Adopt | NewContact | LinkContact | Nothing | Skip | Hold
 
-# What this engine posts; the other kinds are kept in the desk and shown as skipped.
-POSTED = (DocumentKind.INVOICE,)
 _EDITABLE = (Status.DRAFT, Status.SUBMITTED, Status.AUTHORISED)
 
 
@@ -89,11 +90,26 @@ def decide(situation: Situation) -> Decision:
     document = situation.document
     if situation.gone or not document.closed:
         return Skip("It was removed or reopened in the PSA before it was posted.")
-    if document.kind not in POSTED:
-        return Skip(f"Documents of the kind {document.kind.value} are not posted.")
+    if not _posted(document.kind, situation.book.policy):
+        return Skip(f"{_WORDS[document.kind]} are not posted here.")
     if document.total == ZERO:
         return Skip("The total is zero: there is nothing to collect.")
     return _first_problem(situation) or _contact(situation) or _new(situation)
+
+
+_WORDS = {
+    DocumentKind.INVOICE: "Invoices",
+    DocumentKind.CREDIT_MEMO: "Credit memos",
+    DocumentKind.BILL: "Bills from procurement",
+    DocumentKind.EXPENSE: "Expenses",
+}
+
+
+def _posted(kind: DocumentKind, policy: Policy) -> bool:
+    """Whether documents of this kind go to the books; the others are kept and shown as skipped."""
+    if kind is DocumentKind.CREDIT_MEMO and not policy.credit_notes:
+        return False
+    return kind in POSTED
 
 
 def _linked(situation: Situation, link: Linked) -> Decision:

@@ -20,13 +20,20 @@ from psaltery.posting.situation import AccountFact, Situation, TaxFact
 from psaltery.records.books import TaxMode
 from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
 from psaltery.records.money import ZERO, cents
-from psaltery.records.psa import Document, DocumentLine
+from psaltery.records.psa import Document, DocumentKind, DocumentLine
 from psaltery.review.reasons import Reason
 
 Reasons = tuple[Reason, ...]
 # Classes that a sale may be posted to (E12); liabilities for deferred revenue.
 _SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
 _DESCRIPTION = 4000
+# What a document becomes in the books.
+BOOKS_KINDS = {
+    DocumentKind.INVOICE: BooksKind.INVOICE,
+    DocumentKind.CREDIT_MEMO: BooksKind.CREDIT_NOTE,
+    DocumentKind.BILL: BooksKind.BILL,
+    DocumentKind.EXPENSE: BooksKind.BILL,
+}
 
 
 class Shaped(msgspec.Struct):
@@ -52,7 +59,7 @@ def build(situation: Situation, external_id: str = "") -> Draft | Reasons:
 def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Draft:
     document, policy = situation.document, situation.book.policy
     return Draft(
-        kind=BooksKind.INVOICE,
+        kind=BOOKS_KINDS[document.kind],
         number=document.number,
         contact_id=situation.contact_link_id,
         status=policy.status,

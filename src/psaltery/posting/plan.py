@@ -11,7 +11,6 @@ from psaltery.connections.models import Organisation
 from psaltery.desk import models as desk
 from psaltery.kit.text import comparable_name
 from psaltery.ledger.models import (
-    BillingInvoice,
     Customer,
     LedgerAccount,
     LedgerTaxRate,
@@ -20,19 +19,17 @@ from psaltery.ledger.models import (
 from psaltery.mapping.contacts import Candidate, reference
 from psaltery.mapping.lookup import Entry, Mappings
 from psaltery.mapping.models import ContactLink, Mapping
+from psaltery.posting.counterparts import Counterparts
 from psaltery.posting.models import Link, Posting
 from psaltery.posting.policy import read_policy
 from psaltery.posting.situation import (
     AccountFact,
     Book,
-    Existing,
-    Linked,
     OptionFact,
     Situation,
     TaxFact,
 )
-from psaltery.records.books import Status, TaxMode
-from psaltery.records.drafts import Draft
+from psaltery.records.books import TaxMode
 from psaltery.records.psa import Company, Document, DocumentKind, DocumentLine
 
 
@@ -94,7 +91,7 @@ def gather(
     companies = _companies(rows)
     contact_links = _contact_links(organisation, companies.values())
     links = {link.document_id: link for link in Link.objects.filter(document__in=rows)}
-    invoices = _books_documents(organisation, rows, links.values())
+    counterparts = Counterparts(organisation, rows, links.values())
     people = _Contacts(organisation, companies.values(), contact_links.values())
     planned = []
     for posting, row in zip(postings, rows, strict=True):
@@ -111,8 +108,8 @@ def gather(
             contact=people.by_id(linked.contact_external_id) if linked else None,
             contact_link_id=linked.contact_external_id if linked else "",
             candidates=people.like(company) if company and not linked else (),
-            link=_linked(link, invoices.by_id.get(link.books_id)) if link else None,
-            existing=None if link else invoices.unlinked(row.number),
+            link=counterparts.of(link) if link else None,
+            existing=None if link else counterparts.unlinked(row),
             source_url=source_url(row),
             route=posting.trace.get("route", {}),
         )
@@ -219,56 +216,3 @@ def _candidate(row: Customer, owner: str) -> Candidate:
         account_number=row.account_number, contact_number=row.contact_number, state=row.state,
         merged_into=row.merged_into, linked_to=owner,
     )  # fmt: skip
-
-
-class _BooksDocuments:
-    """Invoices of the books with these ids or numbers, and which of them are linked already."""
-
-    def __init__(self, found: list[BillingInvoice], linked: set[str]) -> None:
-        self.by_id = {row.external_id: row for row in found}
-        self._unlinked = {
-            row.number: row for row in found if row.external_id not in linked and row.number
-        }
-
-    def unlinked(self, number: str) -> Existing | None:
-        row = self._unlinked.get(number)
-        if row is None or row.status in (Status.VOIDED, Status.DELETED):
-            return None
-        return existing(row)
-
-
-def existing(row: BillingInvoice) -> Existing:
-    """A mirrored invoice as decisions see it."""
-    return Existing(
-        books_id=row.external_id, number=row.number, contact_id=row.customer_external_id,
-        contact_name=row.customer_name, total=row.total, tax=row.tax, currency=row.currency,
-        status=Status(row.status), issued_on=row.issued_on,
-    )  # fmt: skip
-
-
-def _books_documents(
-    organisation: Organisation, rows: Sequence[desk.Document], links: Iterable[Link]
-) -> _BooksDocuments:
-    ids = [link.books_id for link in links]
-    wanted = Q(external_id__in=ids) | Q(number__in=[row.number for row in rows if row.number])
-    found = list(
-        BillingInvoice.objects.filter(wanted, organisation=organisation, kind="receivable")
-    )
-    linked = Link.objects.filter(
-        organisation=organisation, books_id__in=[row.external_id for row in found]
-    ).values_list("books_id", flat=True)
-    return _BooksDocuments(found, set(linked))
-
-
-def _linked(link: Link, row: BillingInvoice | None) -> Linked:
-    """What we know of the linked document: the mirror where it has it, else what was answered."""
-    status = Status(row.status) if row else Status(link.status or Status.UNKNOWN)
-    return Linked(
-        books_id=link.books_id,
-        fingerprint=link.fingerprint,
-        status=status,
-        has_money=bool(row and (row.amount_paid or row.amount_credited)),
-        total=link.total,
-        tax=link.tax,
-        posted=msgspec.convert(link.draft, Draft, strict=False) if link.draft else None,
-    )

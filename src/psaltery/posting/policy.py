@@ -13,6 +13,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Policies of one organisation. Defaults are the careful ones."""
 
     status: Status = Status.AUTHORISED  # what posted documents become: draft, submitted, authorised
+    credit_notes: bool = True  # whether credit memos become credit notes
     create_contacts: bool = True
     post_from: date | None = None  # older documents are adopted or skipped, never posted
     due_days: int = 14  # where neither the PSA nor its terms give a due date

@@ -4,8 +4,6 @@ The rig does in this process, in order, what the worker's jobs do: `rig.sync()`.
 worker itself start one.
 """
 
-import json
-import urllib.request
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -30,20 +28,11 @@ from psaltery.ledger.models import LedgerAccount, LedgerTaxRate
 from psaltery.mapping.service import add_route, set_mapping
 from psaltery.posting.models import Link
 from psaltery.sync import payments, pull, push
+from psaltery.testing.http_calls import call
 
 REDIRECT = "http://localhost/callback"
 CLIENT = Client("rig-client", "rig-secret", (REDIRECT,))
 KEYS = ApiKey("public", "private-key-1")
-
-
-def call(url: str, method: str = "GET", body: Any = None, **headers: str) -> Any:
-    """JSON over HTTP, Decimals kept; raises on 4xx and 5xx."""
-    data = json.dumps(body, default=str).encode() if body is not None else None
-    sent = {"Content-Type": "application/json", "Accept": "application/json", **headers}
-    request = urllib.request.Request(url, data=data, method=method, headers=sent)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        text = answer.read()
-    return json.loads(text, parse_float=Decimal) if text else None
 
 
 class Rig:
@@ -121,6 +110,15 @@ class Rig:
         """A person closes a new invoice in the PSA."""
         return call(f"{self.psa_url}/_control/create_invoice", "POST", invoice)
 
+    def companies(self, office: str) -> list[int]:
+        """The ids of the customers of an office; their currency is the office's."""
+        rows = self.psa_documents("companies")
+        return [
+            row["id"]
+            for row in rows
+            if row.get("territory", {}).get("name") == office and not row["isVendorFlag"]
+        ]
+
     def in_books(self, organisation: Organisation, path: str, **query: str) -> Any:
         """Ask the books' own API."""
         tail = f"?{urlencode(query)}" if query else ""
@@ -163,6 +161,15 @@ class Rig:
             {"Status": "DELETED"},
             Authorization=f"Bearer {self._token}",
             **{"Xero-Tenant-Id": link.organisation.external_id},
+        )
+
+    def unallocate(self, credit: Link, allocation_id: str) -> Any:
+        """The bookkeeper removes the allocation of a credit note."""
+        return call(
+            f"{self.books_url}/api.xro/2.0/CreditNotes/{credit.books_id}/Allocations/{allocation_id}",
+            "DELETE",
+            Authorization=f"Bearer {self._token}",
+            **{"Xero-Tenant-Id": credit.organisation.external_id},
         )
 
     def fault(self, side: str, **rule: Any) -> None:
