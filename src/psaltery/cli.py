@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from psaltery.commands import audit, check, connections, demo, django, people, sandbox, serve, sync
+from psaltery.commands import (
+    audit,
+    check,
+    connections,
+    demo,
+    django,
+    documents,
+    exceptions,
+    people,
+    sandbox,
+    serve,
+    sync,
+)
 from psaltery.commands.printing import ExitCode
 
 app = typer.Typer(
@@ -34,6 +46,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 GROUPS = {
     "people": people.app,
     "connections": connections.app,
+    "documents": documents.app,
+    "exceptions": exceptions.app,
     "audit": audit.app,
     "sandbox": sandbox.app,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +23,7 @@ from psaltery.ledger.models import (
     LedgerTaxRate,
     LedgerTrackingOption,
 )
+from psaltery.mapping.routing import FIELDS
 from psaltery.posting.draft import build, explain_line
 from psaltery.posting.models import Link, Posting
 from psaltery.posting.plan import gather, read_document
@@ -129,6 +131,8 @@ class Books:
     tax: Decimal
     total: Decimal
     due: Decimal | None
+    issued_on: date | None
+    due_on: date | None
     lines: list[BooksLine]
     proposed: bool = False
 
@@ -140,6 +144,14 @@ class Sides:
     pairs: list[Pair]
     books: Books | None
     trace: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def route(self) -> str:
+        """The rule that brought it to its organisation, in words."""
+        rule = self.trace.get("route") or {}
+        field_, value = rule.get("field", ""), rule.get("value", "")
+        label = FIELDS[field_][0] if field_ in FIELDS else field_
+        return f"{label} “{value}”" if value else label
 
     def differences(self, document: Document) -> dict[str, Decimal]:
         """What the books have more than the PSA; nothing when nothing is in the books."""
@@ -179,6 +191,8 @@ def _linked(psa: Sequence[DocumentLine], link: Link, trace: dict[str, Any]) -> S
         tax=row.tax if row else link.tax,
         total=row.total if row else link.total,
         due=row.amount_due if row else None,
+        issued_on=row.issued_on if row else None,
+        due_on=row.due_on if row else None,
         lines=lines,
     )
     return Sides(pairs(psa, lines, trace.get("lines", []), names), books, trace)
@@ -231,6 +245,8 @@ def _proposed(posting: Posting, organisation: Organisation) -> Sides:
         tax=shaped.tax,
         total=shaped.total,
         due=None,
+        issued_on=shaped.issued_on,
+        due_on=shaped.due_on,
         lines=lines,
         proposed=True,
     )

@@ -47,6 +47,18 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     whys: tuple[Why, ...] = ()
     note: str = ""
 
+    def psa_quantity(self) -> str:
+        """The PSA's quantity without idle zeros."""
+        return _plain(self.psa.quantity) if self.psa else ""
+
+    def books_quantity(self) -> str:
+        """The books' quantity without idle zeros."""
+        return _plain(self.books.quantity) if self.books else ""
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():,f}"
+
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
     """The books' own names for codes and ids."""

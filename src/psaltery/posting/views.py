@@ -62,6 +62,7 @@ def _list(request: HttpRequest) -> ListPage:
         queries.documents(),
         title="Documents",
         noun="documents",
+        singular="document",
         columns=[
             Column("number", "Number", html=_number_to_pick if writes else _number, sort="number"),
             Column("company_name", "Customer", detail=_agreement, sort="company_name"),
@@ -186,6 +187,7 @@ def document(request: HttpRequest, number: int) -> HttpResponse:
         "link": link,
         "state": queries.state_of(row),
         "sides": found,
+        "route": found.route,
         "difference": found.differences(row),
         "cards": [_card(card, writes=writes) for card in queries.cards(row)],
         "attempts": [_attempt(one) for one in _attempts(row)],

@@ -53,7 +53,7 @@ def index(request: HttpRequest) -> HttpResponseBase:
     page = _list(request)
     if request.headers.get("HX-Target") != "list-body":
         count, blocked, sums = queries.totals()
-        held = " + ".join(f"{amount_text(sum_, code)} {code}" for code, sum_ in sums)
+        held = [f"{amount_text(sum_, code)} {code}" for code, sum_ in sums]
         page.extra |= {"open": count, "documents": blocked, "money": held}
     return page.respond(request)
 
@@ -67,6 +67,7 @@ def _list(request: HttpRequest) -> ListPage:
         rows,
         title="Exceptions",
         noun="exceptions",
+        singular="exception",
         columns=[
             Column("sentence", "Exception", link=_address, detail=_detail),
             Column("organisation", "Organisation", value=_organisation, phone=False),
@@ -74,7 +75,7 @@ def _list(request: HttpRequest) -> ListPage:
             Column("amount", "Money blocked", kind="money", sort="amount", html=_money),
             Column("opened_at", "Since", kind="when", sort="opened_at"),
             Column("owner", "Owner", value=_owner),
-            Column("state", "State", html=_state, phone=False),
+            *([Column("state", "State", html=_state)] if request.GET.get("state") else []),
         ],
         search=["sentence", "subject", "code"],
         filters=[
@@ -183,6 +184,7 @@ def _card_page(
         title=entry(row.code).title,
         crumbs=[("Exceptions", reverse("review:index"))],
         noun="documents",
+        singular="document",
         columns=[
             Column("number", "Number", link=_document_address, sort="number"),
             Column("company_name", "Customer", sort="company_name"),
@@ -344,10 +346,8 @@ def repair(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
         else:
             messages.success(request, _told(row, name, released))
             return redirect(_after(request, row))
-    if request.POST.get("next"):
-        messages.error(
-            request, " ".join(str(text) for texts in form.errors.values() for text in texts)
-        )
+    if request.POST.get("next") or name not in repairs.offered(row):
+        messages.error(request, _problems(form))
         return redirect(_after(request, row))
     return _card_page(request, _get(number), {name: form}).respond(request)
 

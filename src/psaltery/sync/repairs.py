@@ -24,7 +24,7 @@ from psaltery.posting.models import Link
 from psaltery.posting.service import skip
 from psaltery.records.drafts import BooksKind
 from psaltery.review.catalogue import entry
-from psaltery.review.models import Card
+from psaltery.review.models import Blocked, Card
 from psaltery.review.service import resolve
 from psaltery.sync import force, push, queue
 
@@ -69,8 +69,27 @@ def repair(card: Card, name: str, answers: Answers, by: str) -> int:
         record_change(f"{card.sentence} Repaired: {how}", operation=f"repair.{name}")
         if card.topic == "payment":
             return _again_payments(documents)
-        push.enqueue(documents, Priority.INTERACTIVE)
+        push.enqueue({*documents, *_cured_too(card, name)}, Priority.INTERACTIVE)
     return len(documents)
+
+
+# What a repair may have mended beside its own card: the codes of the same family.
+_FAMILIES = {
+    "map_account": "account_",
+    "map_tax": "tax_",
+    "map_tracking": "tracking_",
+    "add_route": "no_route",
+}
+
+
+def _cured_too(card: Card, name: str) -> list[int]:
+    """Documents of other cards that the same answer may release: they are decided again."""
+    if name not in _FAMILIES:
+        return []
+    others = Card.objects.filter(
+        organisation=card.organisation, code__startswith=_FAMILIES[name], topic=card.topic
+    ).exclude(state=Card.State.RESOLVED)
+    return list(Blocked.objects.filter(card__in=others).values_list("document_id", flat=True))
 
 
 def _again_payments(documents: list[int]) -> int:
