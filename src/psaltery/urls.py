@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("psaltery.connections.urls")),
     path("", include("psaltery.posting.urls")),
     path("", include("psaltery.review.urls")),
+    path("", include("psaltery.mapping.urls")),
     path("", include("psaltery.ledger.urls")),
     path("", include("psaltery.audit.urls")),
     path("accounts/", include(sign_in_urls)),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from psaltery.adapters.errors import BadSettings
+from psaltery.audit.actor import actor
 from psaltery.audit.service import Source, record_change
 from psaltery.connections.models import Connection, Organisation
 from psaltery.desk.models import Company
@@ -25,10 +26,10 @@ def source(organisation: Organisation) -> Source:
     )
 
 
-def add_route(connection: Connection, field: str, value: str, organisation: Organisation) -> Route:
-    """Append a rule (or change the organisation of the one for this field and value).
+def checked_rule(field: str, value: str, organisation: Organisation) -> str:
+    """The value of a rule as it is stored.
 
-    Raises BadSettings for an unknown field or an organisation that is not chosen.
+    Raises BadSettings for an unknown field, a missing value or an organisation that is not chosen.
     """
     if field not in FIELDS:
         raise BadSettings(
@@ -39,18 +40,26 @@ def add_route(connection: Connection, field: str, value: str, organisation: Orga
     value = "" if field == "any" else value.strip()
     if field != "any" and not value:
         raise BadSettings("The value is missing.", which="value")
-    last = Route.objects.filter(connection=connection).order_by("-position").first()
+    return value
+
+
+def add_route(connection: Connection, field: str, value: str, organisation: Organisation) -> Route:
+    """Append a rule (or change the organisation of the one for this field and value).
+
+    Raises BadSettings as `checked_rule` does.
+    """
+    value = checked_rule(field, value, organisation)
+    rules = Route.objects.filter(connection=connection)
+    rule = rules.filter(field=field, value__iexact=value).first()
+    if rule is not None and rule.organisation_id == organisation.pk:
+        return rule
+    last = rules.order_by("-position").first()
     with transaction.atomic():
-        rule, _ = Route.objects.update_or_create(
-            connection=connection,
-            field=field,
-            value=value,
-            defaults={"organisation": organisation},
-            create_defaults={
-                "organisation": organisation,
-                "position": last.position + 1 if last else 1,
-            },
-        )
+        if rule is None:
+            position = last.position + 1 if last else 1
+            rule = Route(connection=connection, field=field, value=value, position=position)
+        rule.organisation = organisation
+        rule.save()
         words = f"{FIELDS[field][0]} {value}".strip()
         record_change(
             f"{words} goes to {organisation.name}.",
@@ -60,11 +69,28 @@ def add_route(connection: Connection, field: str, value: str, organisation: Orga
     return rule
 
 
+def save_routes(connection: Connection, rules: Sequence[tuple[str, str, Organisation]]) -> None:
+    """Put exactly these rules, in this order, in the place of the connection's rules.
+
+    Rules that stay keep their identity, so that traces still lead to them. Raises BadSettings for
+    the first rule that can't be saved; nothing is changed then.
+    """
+    with transaction.atomic():
+        kept = [add_route(connection, *rule).pk for rule in rules]
+        if len(set(kept)) != len(kept):
+            raise BadSettings("Two rules are for the same value.", which="value")
+        present = Route.objects.filter(connection=connection)
+        for rule in present.exclude(pk__in=kept).select_related("organisation__connection"):
+            remove_route(rule)
+        if list(present.order_by("position", "pk").values_list("pk", flat=True)) != kept:
+            reorder_routes(connection, kept)
+
+
 def remove_route(rule: Route) -> None:
     """Remove a rule; documents already posted stay where they are."""
     with transaction.atomic():
         record_change(
-            f"{rule.field} {rule.value} no longer goes to {rule.organisation.name}.",
+            f"{FIELDS[rule.field][0]} {rule.value} no longer goes to {rule.organisation.name}.",
             source=source(rule.organisation),
             operation="route.remove",
         )
@@ -86,36 +112,46 @@ def set_mapping(
     organisation: Organisation, list_: str, key_kind: str, key: str, target: str
 ) -> Mapping:
     """Enter or change one mapping. Raises BadSettings with what is wrong with it."""
+    key = checked_key(list_, key_kind, key)
+    target = target.strip()
+    label = _CHECKS[list_](organisation, target)
+    with transaction.atomic():
+        return _save(organisation, Mapping(list=list_, key_kind=key_kind, key=key), target, label)
+
+
+def checked_key(list_: str, key_kind: str, key: str) -> str:
+    """The key as it is stored. Raises BadSettings when no such key can be mapped."""
     if list_ not in KEYS:
-        raise BadSettings(f"There is no list “{list_}”.", which="list")
+        raise BadSettings(f"There is no list “{list_}”. Known: {', '.join(KEYS)}.", which="list")
     if key_kind not in KEYS[list_]:
         known = ", ".join(KEYS[list_])
         raise BadSettings(f"“{key_kind}” is not one of: {known}.", which="key_kind")
     key = "" if key_kind in ("any", "exempt") else key.strip()
     if key_kind not in ("any", "exempt") and not key:
         raise BadSettings("The value to map is missing.", which="key")
-    target = target.strip()
-    _CHECKS[list_](organisation, target)
-    with transaction.atomic():
-        return _save(organisation, list_, key_kind, key, target)
+    return key
 
 
-def _save(organisation: Organisation, list_: str, key_kind: str, key: str, target: str) -> Mapping:
-    before = _existing(organisation, list_, key_kind, key)
+def _save(organisation: Organisation, wanted: Mapping, target: str, label: str) -> Mapping:
+    kind, key = wanted.key_kind, wanted.key
+    before = _existing(organisation, wanted.list, kind, key)
     if before is not None and before.target == target:
         return before
-    words = f"{KEYS[list_][key_kind]} “{key}”" if key else KEYS[list_][key_kind]
-    old = f" (was {before.target})" if before else ""
+    name = KEYS[wanted.list][kind]
+    words = f"{name} “{key}”" if key else name
+    # An option's id means nothing to people.
+    old = f" (was {before.target})" if before and wanted.list != "tracking" else ""
     record_change(
-        f"{organisation.name}: {words} → {target}{old}.",
+        f"{organisation.name}: {words} → {label}{old}.",
         source=source(organisation),
         operation="mapping.set",
     )
     if before is None:
-        return Mapping.objects.create(
-            organisation=organisation, list=list_, key_kind=key_kind, key=key, target=target
-        )
-    before.target, before.version = target, before.version + 1
+        before = wanted
+        before.organisation = organisation
+    else:
+        before.version += 1
+    before.target, before.changed_by = target, actor()
     before.save()
     return before
 
@@ -127,37 +163,49 @@ def _existing(organisation: Organisation, list_: str, key_kind: str, key: str) -
 
 def remove_mapping(mapping: Mapping) -> None:
     """Remove one mapping; what was posted with it stays."""
+    name = KEYS[mapping.list].get(mapping.key_kind, mapping.key_kind)
+    words = f"{name} “{mapping.key}”" if mapping.key else name
     with transaction.atomic():
         record_change(
-            f"{mapping.organisation.name}: {mapping.key_kind} “{mapping.key}” is unmapped.",
+            f"{mapping.organisation.name}: {words} is no longer mapped.",
             source=source(mapping.organisation),
             operation="mapping.remove",
         )
         mapping.delete()
 
 
-def _check_account(organisation: Organisation, target: str) -> None:
+def _check_account(organisation: Organisation, target: str) -> str:
     account = LedgerAccount.objects.filter(organisation=organisation, code=target).first()
     if not target or account is None:
         raise BadSettings(
             f"{organisation.name} has no account “{target}”. Choose one of its chart of accounts.",
             which="target",
         )
+    problem = account_problem(account)
+    if problem:
+        raise BadSettings(problem, which="target")
+    return str(account)
+
+
+def account_problem(account: LedgerAccount) -> str:
+    """Why lines can't be posted to an account, in a sentence; "" when they can."""
     if not account.active:
-        raise BadSettings(f"Account {account} is archived in the books.", which="target")
+        return f"Account {account} is archived in the books."
     if account.type == "BANK" or account.system in ("DEBTORS", "CREDITORS"):
-        raise BadSettings(f"Account {account} can't be used on a line.", which="target")
+        return f"Account {account} can't be used on a line."
     if account.account_class not in _SALES_CLASSES:
-        raise BadSettings(f"Account {account} is of the wrong class.", which="target")
+        return f"Account {account} is of the wrong class."
+    return ""
 
 
-def _check_tax(organisation: Organisation, target: str) -> None:
+def _check_tax(organisation: Organisation, target: str) -> str:
     rate = LedgerTaxRate.objects.filter(organisation=organisation, tax_type=target).first()
     if rate is None or not rate.active:
         raise BadSettings(f"{organisation.name} has no active tax rate “{target}”.", which="target")
+    return str(rate)
 
 
-def _check_tracking(organisation: Organisation, target: str) -> None:
+def _check_tracking(organisation: Organisation, target: str) -> str:
     option = LedgerTrackingOption.objects.filter(
         organisation=organisation, external_id=target
     ).first()
@@ -165,6 +213,7 @@ def _check_tracking(organisation: Organisation, target: str) -> None:
         raise BadSettings(
             f"{organisation.name} has no active tracking option “{target}”.", which="target"
         )
+    return str(option)
 
 
 _CHECKS = {"account": _check_account, "tax": _check_tax, "tracking": _check_tracking}
@@ -186,3 +235,18 @@ def link_contact(
             operation="contact.link",
         )
     return link
+
+
+def unlink_contact(link: ContactLink) -> None:
+    """This company is no contact any more: the next document links or asks again.
+
+    What was posted stays with the contact it was posted to.
+    """
+    with transaction.atomic():
+        record_change(
+            f"{link.company.name} is no longer the contact {link.contact_name} of "
+            f"{link.organisation.name}.",
+            source=source(link.organisation),
+            operation="contact.unlink",
+        )
+        link.delete()
