@@ -166,6 +166,8 @@ def _link(attempt: Attempt, document: Document, draft: Draft, outcome: Outcome, 
             "fingerprint": attempt.fingerprint,
             "draft": attempt.draft,
             "written_at": now(),
+            # Who edits a posted document in ConnectWise deletes its batch first.
+            "psa_marked_at": None,
         },
         create_defaults={
             "organisation": attempt.organisation,

@@ -128,11 +128,13 @@ class Rig:
             **{"Xero-Tenant-Id": organisation.external_id},
         )
 
-    def write_books(self, organisation: Organisation, path: str, body: Any) -> Any:
+    def write_books(
+        self, organisation: Organisation, path: str, body: Any, method: str = "PUT"
+    ) -> Any:
         """A person (or another program) writes in the books."""
         return call(
             f"{self.books_url}/api.xro/2.0/{path}",
-            "PUT",
+            method,
             body,
             Authorization=f"Bearer {self._token}",
             **{"Xero-Tenant-Id": organisation.external_id},
