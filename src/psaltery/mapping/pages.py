@@ -12,7 +12,21 @@ from psaltery.mapping.lookup import KEYS
 from psaltery.mapping.queries import key_words
 from psaltery.mapping.targets import WORDS, Targets
 
-SHOW = {"all": "All keys", "todo": "What waits for you", "used": "In use", "mapped": "Mapped"}
+SHOW = {
+    "relevant": "In use or mapped",
+    "todo": "What waits for you",
+    "mapped": "Mapped",
+    "all": "All keys of the PSA",
+}
+HOW = {
+    "created": "created by Psaltery",
+    "number": "found by its number",
+    "account": "found by its account number",
+    "name": "found by its name",
+    "email": "found by its e-mail address",
+    "person": "linked by a person",
+    "adopted": "adopted with a document",
+}
 _TODO = ("gap", "broken", "open")
 
 
@@ -55,7 +69,7 @@ class View:
     organisation: Organisation
     list: str
     query: str = ""
-    show: str = "all"
+    show: str = "relevant"
     kind: str = ""
 
     @property
@@ -88,8 +102,8 @@ def _wanted(row: KeyRow, view: View) -> bool:
         return False
     if view.show == "todo":
         return row.state in _TODO
-    if view.show == "used":
-        return row.lines > 0
+    if view.show == "relevant":
+        return row.lines > 0 or row.entry is not None
     return view.show != "mapped" or row.entry is not None
 
 
@@ -111,3 +125,13 @@ def _shown(row: KeyRow, view: View, targets: Targets) -> Shown:
 
 def _text(shown: Shown) -> str:
     return f"{shown.name} {shown.kind} {shown.target} {' '.join(shown.answers)}".casefold()
+
+
+def covered_text(coverage: Coverage) -> str:
+    """How many lines are covered, and what waits because some are not."""
+    lines = f"{coverage.lines:,} lines"
+    if not coverage.open_lines:
+        return lines
+    documents = len(coverage.open_documents)
+    word = "document waits" if documents == 1 else "documents wait"
+    return f"{coverage.open_lines:,} of {lines} are not: {documents:,} {word}"

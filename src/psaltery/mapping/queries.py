@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,6 +24,7 @@ from psaltery.records.psa import DocumentKind
 
 CHANGES_SHOWN = 8
 CANDIDATES = 8
+FOUND_SHOWN = 20
 VALUES_OFFERED = 500
 
 # The kinds of line that adapters make, in words; a PSA of another kind may bring its own.
@@ -153,7 +153,7 @@ class Bench:
 
     organisation: Organisation | None
     documents: int = 0
-    money: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    money: dict[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass
@@ -179,7 +179,7 @@ def trial(connection: Connection, rules: Sequence[tuple[str, str, int]], since: 
         rule = route(document, ordered).rule
         bench = found.get(rule.organisation if rule else None, found[None])
         bench.documents += count
-        bench.money[document.currency] += money
+        bench.money[document.currency] = bench.money.get(document.currency, Decimal(0)) + money
         if rule is not None:
             by_rule[rule.id] += count
     unrouted = found.pop(None)
@@ -252,8 +252,24 @@ def likely_contacts(organisation: Organisation, company: Company) -> list[Custom
     return found + list(alike.order_by("state", "name")[: CANDIDATES - len(found)])
 
 
+def found_contacts(organisation: Organisation, text: str) -> list[Customer]:
+    """Contacts whose name has all words of a text, active ones first."""
+    rows = Customer.objects.filter(organisation=organisation)
+    for word in text.replace("\x00", "").split()[:6]:
+        rows = rows.filter(name__icontains=word)
+    return list(rows.order_by("state", "name")[:FOUND_SHOWN])
+
+
 def owners(organisation: Organisation, contacts: Iterable[Customer]) -> dict[str, str]:
     """Which of these contacts are linked already: contact id → company's name."""
     ids = [contact.external_id for contact in contacts]
     rows = ContactLink.objects.filter(organisation=organisation, contact_external_id__in=ids)
     return dict(rows.values_list("contact_external_id", "company__name"))
+
+
+def linked_contact(link: ContactLink | None) -> Customer | None:
+    """The contact of a link, as the mirror has it."""
+    if link is None:
+        return None
+    rows = Customer.objects.filter(organisation_id=link.organisation_id)
+    return rows.filter(external_id=link.contact_external_id).first()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -24,9 +25,9 @@ from psaltery.connections.models import Connection, Organisation
 from psaltery.desk.models import Company
 from psaltery.kit.clock import now
 from psaltery.ledger.models import Customer
-from psaltery.mapping import csv_io, pages, queries, service
+from psaltery.mapping import csv_io, importing, pages, queries, service
 from psaltery.mapping.coverage import Coverage, cover
-from psaltery.mapping.forms import Rules, UploadForm, read_keys
+from psaltery.mapping.forms import Rules, read_keys
 from psaltery.mapping.lookup import KEYS, folded
 from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.routing import FIELDS
@@ -35,10 +36,8 @@ from psaltery.posting.usage import uses
 from psaltery.sync import push
 from psaltery.web.format import badge, count_text
 from psaltery.web.lists import Choice, Column, Empty, ListPage
-from psaltery.web.searching import searched
 
 PAGE = 50
-REPORTED = 200
 YEAR = timedelta(days=365)
 BENCH = timedelta(days=31)
 # The codes of exceptions that a change of a list may settle.
@@ -46,15 +45,6 @@ SETTLES = {
     "account": ("account_", "tax_not_for_account", "adjustment_"),
     "tax": ("tax_", "adjustment_", "total_"),
     "tracking": ("tracking_",),
-}
-HOW = {
-    "created": "created by Psaltery",
-    "number": "found by its number",
-    "account": "found by its account number",
-    "name": "found by its name",
-    "email": "found by its e-mail address",
-    "person": "linked by a person",
-    "adopted": "adopted with a document",
 }
 
 
@@ -111,7 +101,7 @@ def _view(request: HttpRequest, organisation: Organisation) -> pages.View:
         organisation=organisation,
         list=list_,
         query=asked.get("q", "").replace("\x00", "").strip()[:100],
-        show=show if show in pages.SHOW else "all",
+        show=show if show in pages.SHOW else "",
         kind=kind if kind in KEYS[list_] else "",
     )
 
@@ -120,6 +110,9 @@ def _section(request: HttpRequest, organisation: Organisation) -> dict[str, Any]
     view = _view(request, organisation)
     targets = Targets(organisation, view.list)
     coverage = _coverage(organisation, view.list, targets)
+    if not view.show:
+        # Before the first document there is nothing else to see than what may come.
+        view = replace(view, show="relevant" if coverage.lines or view.query else "all")
     rows = pages.shown_rows(coverage, view, targets)
     return {
         "tab": view.list,
@@ -135,19 +128,10 @@ def _section(request: HttpRequest, organisation: Organisation) -> dict[str, Any]
         "writes": _writes(request),
         "query": _state(request).urlencode(),
         "query_without_page": _state(request, page="").urlencode(),
-        "covered_text": _covered_text(coverage),
+        "covered_text": pages.covered_text(coverage),
         "gap_label": "gap" if coverage.gaps == 1 else "gaps",
         "todo_url": f"?{_state(request, show='todo', q='', kind='', page='').urlencode()}",
     }
-
-
-def _covered_text(coverage: Coverage) -> str:
-    lines = f"{count_text(coverage.lines)} lines"
-    if not coverage.open_lines:
-        return lines
-    documents = len(coverage.open_documents)
-    word = "document waits" if documents == 1 else "documents wait"
-    return f"{count_text(coverage.open_lines)} of {lines} are not: {count_text(documents)} {word}"
 
 
 def _coverage(organisation: Organisation, list_: str, targets: Targets) -> Coverage:
@@ -324,21 +308,14 @@ def _routes_page(
 # CSV
 
 
-def _file(text: str, name: str) -> HttpResponse:
-    day = now().date().isoformat()
-    return HttpResponse(
-        "\ufeff" + text,
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{day}.csv"'},
-    )
-
-
 @may_view
 def export_mappings(request: HttpRequest) -> HttpResponse:
     """All mappings of all organisations, or of the one that the address names."""
     every, _ = _organisations(request)
     wanted = _number(request.GET.get("organisation"))
-    return _file(csv_io.mappings_csv([o for o in every if wanted in (0, o.pk)]), "mappings")
+    return importing.file(
+        csv_io.mappings_csv([one for one in every if wanted in (0, one.pk)]), "mappings"
+    )
 
 
 @may_view
@@ -347,7 +324,7 @@ def export_routes(request: HttpRequest) -> HttpResponse:
     connection = get_object_or_404(
         queries.psa_connections(), pk=_number(request.GET.get("connection"))
     )
-    return _file(csv_io.routes_csv(connection), "routes")
+    return importing.file(csv_io.routes_csv(connection), "routes")
 
 
 @may_write
@@ -367,9 +344,9 @@ def import_mappings(request: HttpRequest) -> HttpResponse:
         )
         return f"{count_text(report.changing)} mappings are saved. {_released(count)}".strip()
 
-    return _import(
+    return importing.page(
         request,
-        what="mappings",
+        "mappings",
         check=lambda text: csv_io.check_mappings(text, organisations),
         save=save,
         back=reverse("mapping:index"),
@@ -390,54 +367,14 @@ def import_routes(request: HttpRequest) -> HttpResponse:
         return f"{len(report.good)} rules are saved. {_rerouted(push.reroute(connection))}".strip()
 
     state = urlencode({"connection": connection.pk})
-    return _import(
+    return importing.page(
         request,
-        what="routes",
+        "routes",
         check=lambda text: csv_io.check_routes(text, connection, organisations),
         save=save,
         back=f"{reverse('mapping:routes')}?{state}",
         export=f"{reverse('mapping:export_routes')}?{state}",
     )
-
-
-def _import(
-    request: HttpRequest, *, what: str, check: Any, save: Any, back: str, export: str
-) -> HttpResponse:
-    """Upload, report, save: the text travels in the page, so that nothing is kept meanwhile."""
-    form = UploadForm()
-    values: dict[str, Any] = {
-        "title": f"Import {what}",
-        "crumbs": [("Mapping", back)],
-        "what": what,
-        "replaces": what == "routes",
-        "columns": csv_io.ROUTE_COLUMNS if what == "routes" else csv_io.MAPPING_COLUMNS,
-        "kinds": KEYS,
-        "fields": FIELDS,
-        "back": back,
-        "export": export,
-        "form": form,
-    }
-    if request.method != "POST":
-        return render(request, "mapping/import.html", values)
-    text = request.POST.get("text", "")
-    try:
-        if not text:
-            values["form"] = form = UploadForm(request.POST, request.FILES)
-            if not form.is_valid():
-                return render(request, "mapping/import.html", values)
-            text = csv_io.decoded(form.cleaned_data["file"].read())
-        report = check(text)
-        if report.good and request.POST.get("save") == ("good" if report.bad else "all"):
-            messages.success(request, save(report))
-            return redirect(back)
-    except BadSettings as failure:
-        return render(request, "mapping/import.html", {**values, "problem": str(failure)})
-    # What is wrong is always shown, the rest as far as a page goes.
-    right = [row for row in report.rows if not row.problem]
-    values |= {"report": report, "text": text, "hidden": max(0, len(right) - REPORTED)}
-    kept = {id(row) for row in [*report.bad, *right[:REPORTED]]}
-    values["shown"] = [row for row in report.rows if id(row) in kept]
-    return render(request, "mapping/import.html", values)
 
 
 # Contacts
@@ -458,7 +395,7 @@ def contacts(request: HttpRequest) -> HttpResponseBase:
         columns=[
             Column("name", "Company", link=_opener(organisation), detail="identifier", sort="name"),
             Column("link_name", "Contact in the books"),
-            Column("link_how", "How", value=lambda row: HOW.get(row.link_how, row.link_how)),
+            Column("link_how", "How", value=lambda row: pages.HOW.get(row.link_how, row.link_how)),
             Column("linked_at", "Linked", kind="when", phone=False),
             Column("state", "State", html=_link_state, value=_link_word),
         ],
@@ -508,7 +445,7 @@ def contact(request: HttpRequest, organisation: int, company: int) -> HttpRespon
     if request.method == "POST" and _writes(request):
         return _link(request, book, row, request.POST.get("contact", ""))
     text = request.GET.get("q", "").strip()
-    found = _found(book, text) if text else queries.likely_contacts(book, row)
+    found = queries.found_contacts(book, text) if text else queries.likely_contacts(book, row)
     taken = queries.owners(book, found)
     link = ContactLink.objects.filter(organisation=book, company=row).first()
     values = {
@@ -520,26 +457,14 @@ def contact(request: HttpRequest, organisation: int, company: int) -> HttpRespon
         "company": row,
         "organisation": book,
         "link": link,
-        "how": HOW.get(link.how, link.how) if link else "",
-        "contact": _linked_contact(book, link),
+        "how": pages.HOW.get(link.how, link.how) if link else "",
+        "contact": queries.linked_contact(link),
         "waiting": queries.waiting_money(book, row),
         "found": [(one, taken.get(one.external_id, "")) for one in found],
         "query": text,
         "writes": _writes(request),
     }
     return render(request, "mapping/contact.html", values)
-
-
-def _found(organisation: Organisation, text: str) -> list[Customer]:
-    rows = searched(Customer.objects.filter(organisation=organisation), ["name"], text)
-    return list(rows.order_by("state", "name")[:20])
-
-
-def _linked_contact(organisation: Organisation, link: ContactLink | None) -> Customer | None:
-    if link is None:
-        return None
-    rows = Customer.objects.filter(organisation=organisation)
-    return rows.filter(external_id=link.contact_external_id).first()
 
 
 def _link(
