@@ -71,12 +71,17 @@ def detail_of(request: Request, single: bool = False) -> Detail:
     return Detail("paged" if "page" in request.args else "list", four, archived)
 
 
+# Parameters without the page, If-Modified-Since, and the app that asks.
+Asked = tuple[frozenset[tuple[str, str]], str, str]
+
+
 class Lister:
     """Answers lists. Keeps the encoded form of documents, since many clients read the same."""
 
     def __init__(self) -> None:
         self._encoded: dict[tuple[str, str, str, Detail], tuple[Document, msgspec.Raw]] = {}
         self._sorted: dict[tuple[str, str], tuple[int, list[Document]]] = {}
+        self._selected: dict[str, tuple[list[Document], Asked, list[Document]]] = {}
 
     def answer(
         self, request: Request, books: Books, resource: Resource, wrap: Document
@@ -98,9 +103,15 @@ class Lister:
         tests = list(_tests(request, resource))
         ordered = self._in_order(request, books, resource)
         _refuse_high_volume(request, books, resource, len(ordered))
-        for test in tests:
-            ordered = [document for document in ordered if test(document)]
-        return ordered
+        asked = _asked(request)
+        known = self._selected.get(books.collection(resource.kind))
+        # The pages of one list are asked for one after the other, and each needs all of it.
+        if known is None or known[0] is not ordered or known[1] != asked:
+            found = ordered
+            for test in tests:
+                found = [document for document in found if test(document)]
+            known = self._selected[books.collection(resource.kind)] = (ordered, asked, found)
+        return known[2]
 
     def _in_order(self, request: Request, books: Books, resource: Resource) -> list[Document]:
         text = request.args.get("order", "")
@@ -127,6 +138,13 @@ class Lister:
             known = (document, msgspec.Raw(encode(resource.view(document, detail))))
             self._encoded[key] = known
         return known[1]
+
+
+def _asked(request: Request) -> Asked:
+    """All of a request that the choice of documents can depend on."""
+    asked = {(name, value) for name, value in request.args.items(multi=True) if name != "page"}
+    since = request.headers.get("If-Modified-Since", "")
+    return frozenset(asked), since, str(request.environ.get("sandbox.client"))
 
 
 def _default_order(resource: Resource) -> Callable[[Document], Any]:
