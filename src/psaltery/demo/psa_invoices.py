@@ -142,4 +142,5 @@ def _time(tax: str | None, chance: random.Random) -> NewLine:
 def _expense(tax: str | None, chance: random.Random) -> NewLine:
     price = Decimal(chance.randint(450, 16_500)) / 100
     kind = chance.choice(EXPENSES)
-    return NewLine(kind="expense", expense_type=kind, description=kind, price=price)
+    who = chance.randint(1, 5)
+    return NewLine(kind="expense", expense_type=kind, description=kind, price=price, member=who)
