@@ -117,10 +117,10 @@ def _linked(situation: Situation, link: Linked) -> Decision:
         return _gone(situation, link)
     if not situation.document.closed:
         return _reopened(situation, link)
-    if link.fingerprint == situation.fingerprint:
+    if link.fingerprint == situation.fingerprint and not link.revert:
         return Nothing("The books have it as the PSA has it.")
     shaped = build(situation, external_id=link.books_id)
-    if isinstance(shaped, Draft) and _shows(link, shaped):
+    if isinstance(shaped, Draft) and _shows(link, shaped) and not link.revert:
         return Nothing("Nothing that the books show has changed.", settles=True)
     return _not_editable(situation, link) or _edit(situation, shaped)
 
@@ -346,7 +346,7 @@ def _new(situation: Situation) -> Decision:
     before = situation.book.policy.post_from
     if before is not None and situation.document.issued_on < before:
         return Skip(f"Dated before {before:%d %B %Y}, when posting starts; not in the books.")
-    if situation.document.posted:
+    if situation.document.posted and not situation.exported_by_us:
         return Skip("The PSA says that it was exported before, and not by Psaltery.")
     locked = _locked(situation)
     if locked is not None:

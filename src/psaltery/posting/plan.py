@@ -20,7 +20,7 @@ from psaltery.mapping.contacts import Candidate, reference
 from psaltery.mapping.lookup import Entry, Mappings
 from psaltery.mapping.models import ContactLink, Mapping
 from psaltery.posting.counterparts import Counterparts
-from psaltery.posting.models import Link, Posting
+from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.posting.policy import read_policy
 from psaltery.posting.situation import (
     AccountFact,
@@ -93,6 +93,7 @@ def gather(
     links = {link.document_id: link for link in Link.objects.filter(document__in=rows)}
     counterparts = Counterparts(organisation, rows, links.values())
     people = _Contacts(organisation, companies.values(), contact_links.values())
+    ours = _exported_by_us([row for row in rows if row.posted and row.pk not in links])
     planned = []
     for posting, row in zip(postings, rows, strict=True):
         company = companies.get((row.connection_id, row.company_external_id))
@@ -112,9 +113,22 @@ def gather(
             existing=None if link else counterparts.unlinked(row),
             source_url=source_url(row),
             route=posting.trace.get("route", {}),
+            exported_by_us=row.pk in ours,
         )
         planned.append(Planned(posting, row, company, situation))
     return planned
+
+
+def _exported_by_us(rows: Sequence[desk.Document]) -> set[int]:
+    """Those of these that a person has unlinked: the mark in the PSA is from our own first write.
+
+    Costs no query where there are none, which is nearly always.
+    """
+    if not rows:
+        return set()
+    done = (Attempt.State.SETTLED, Attempt.State.FOUND)
+    found = Attempt.objects.filter(document__in=rows, state__in=done)
+    return set(found.values_list("document_id", flat=True))
 
 
 def read_document(row: desk.Document) -> Document:

@@ -16,6 +16,7 @@ from psaltery.adapters.contract import Role
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
 from psaltery.ledger.models import (
+    BillingCreditMemo,
     BillingInvoice,
     BillingInvoiceLine,
     BillingPayment,
@@ -28,7 +29,7 @@ from psaltery.posting.draft import build, explain_line
 from psaltery.posting.models import Link, Posting
 from psaltery.posting.plan import gather, read_document
 from psaltery.posting.sides import BooksLine, Names, Pair, drafted, pairs
-from psaltery.records.drafts import Draft
+from psaltery.records.drafts import BooksKind, Draft
 from psaltery.records.psa import DocumentLine
 from psaltery.review.models import Card
 
@@ -177,9 +178,7 @@ def sides(document: Document) -> Sides:
 
 def _linked(psa: Sequence[DocumentLine], link: Link, trace: dict[str, Any]) -> Sides:
     names = _names(link.organisation)
-    row = BillingInvoice.objects.filter(
-        organisation=link.organisation, external_id=link.books_id
-    ).first()
+    row = _counterpart(link)
     # Until the books have been read again, what was sent stands for what they have.
     lines = _mirrored(link, names) or _sent(link, names)
     books = Books(
@@ -190,12 +189,25 @@ def _linked(psa: Sequence[DocumentLine], link: Link, trace: dict[str, Any]) -> S
         subtotal=row.subtotal if row else link.total - link.tax,
         tax=row.tax if row else link.tax,
         total=row.total if row else link.total,
-        due=row.amount_due if row else None,
+        due=_open(row) if row else None,
         issued_on=row.issued_on if row else None,
-        due_on=row.due_on if row else None,
+        due_on=row.due_on if isinstance(row, BillingInvoice) else None,
         lines=lines,
     )
     return Sides(pairs(psa, lines, trace.get("lines", []), names), books, trace)
+
+
+def _counterpart(link: Link) -> BillingInvoice | BillingCreditMemo | None:
+    """The document of the books as they were last read."""
+    model = BillingCreditMemo if link.books_kind == BooksKind.CREDIT_NOTE else BillingInvoice
+    found: BillingInvoice | BillingCreditMemo | None = model._default_manager.filter(
+        organisation=link.organisation, external_id=link.books_id
+    ).first()
+    return found
+
+
+def _open(row: BillingInvoice | BillingCreditMemo) -> Decimal:
+    return row.amount_due if isinstance(row, BillingInvoice) else row.remaining
 
 
 def _mirrored(link: Link, names: Names) -> list[BooksLine]:

@@ -63,6 +63,7 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
     has_money: bool  # payments or credits are applied to it
     total: Decimal
     tax: Decimal
+    revert: bool = False  # a person wants our version written again
     posted: Draft | None = None  # what we wrote; None when it was adopted
 
 
@@ -95,4 +96,5 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     link: Linked | None = None
     existing: Existing | None = None
     source_url: str = ""  # deep link to the document in the PSA
+    exported_by_us: bool = False  # the PSA's mark of an export is from an earlier write of ours
     route: dict[str, Any] = {}  # the rule that brought it here, for the trace

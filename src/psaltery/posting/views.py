@@ -21,6 +21,7 @@ from psaltery.adapters.budget import Priority
 from psaltery.adapters.errors import Failure
 from psaltery.audit import queries as audit
 from psaltery.audit.filters import Exactly
+from psaltery.audit.models import Entry
 from psaltery.connections.models import Connection, Organisation
 from psaltery.connections.opening import unchecked_adapter
 from psaltery.connections.organisations import site_of
@@ -250,7 +251,14 @@ def _readable(text: str) -> str:
 def _history(row: Document) -> list[Any]:
     if not row.number:
         return []
-    return list(audit.entries(audit.Search(document=row.number))[:HISTORY_SHOWN])
+    found = audit.entries(audit.Search(document=row.number))[:HISTORY_SHOWN]
+    return [{"row": one, "words": one.sentence or _request_words(one)} for one in found]
+
+
+def _request_words(entry: Entry) -> str:
+    said = entry.operation.replace("_", " ").replace(".", ": ")
+    answer = f", answer {entry.status}" if entry.status else ""
+    return f"{entry.system.capitalize()}: {said}{answer}"
 
 
 def _psa_address(row: Document) -> str:

@@ -249,9 +249,17 @@ def _way(
     is_first: bool,
 ) -> Way:
     form = bound or _form(name, row, None)
+    if is_first:
+        _focus(form)
     template = _TEMPLATES.get(name, "review/repair_form.html")
     more = _MORE[name](request, row) if name in _MORE else None
     return Way(name, repair.label, form, template, is_first, _ASK_FIRST.get(name, ""), more)
+
+
+def _focus(form: forms.RepairForm) -> None:
+    """The first question takes the keyboard, so that many cards can be settled without a mouse."""
+    for field in list(form.fields.values())[:1]:
+        field.widget.attrs["autofocus"] = True
 
 
 _TEMPLATES = {
