@@ -58,6 +58,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: vendors' deliveries need none of the others.
+    "psaltery.inbound.middleware.deliveries_first",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -93,7 +95,11 @@ TEMPLATES = [
 DATABASES = {"default": database.django_database(database.address(ENVIRONMENT))}
 
 # Jobs
-PROCRASTINATE_IMPORT_PATHS = ["psaltery.sync.stalled", "psaltery.sync.finished"]
+PROCRASTINATE_IMPORT_PATHS = [
+    "psaltery.sync.stalled",
+    "psaltery.sync.finished",
+    "psaltery.sync.arrivals",
+]
 PROCRASTINATE_WORKER_DEFAULTS = {
     "update_heartbeat_interval": 2.0,
     "stalled_worker_timeout": 6.0,

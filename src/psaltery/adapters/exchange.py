@@ -26,7 +26,7 @@ _HEADERS_KEPT = (
 _REMOVED = "[removed]"
 _ALWAYS_REMOVED = (
     r"client_?secret|refresh_token|access_token|id_token|code_verifier|password|private_?key|"
-    r"authorization"
+    r"authorization|signing_?key"
 )
 # "code" and "token" are ordinary members elsewhere (account codes), and secrets in these calls.
 _OAUTH_CALLS = "oauth."

@@ -81,6 +81,17 @@ def marks(organisation: int, after: float = 0) -> None:
     defer("mark_posted", organisation, lock=lock, priority=Priority.SCHEDULE, after=after)
 
 
+def callbacks(connection: int) -> None:
+    """Register the callbacks of a PSA connection, or look at them."""
+    lock = f"callbacks:{connection}"
+    defer("check_callbacks", connection, lock=lock, priority=Priority.SCHEDULE)
+
+
+def called(site: int, after: float = 0) -> None:
+    """Read what a PSA site called us about."""
+    defer("read_called", site, lock=f"called:{site}", priority=Priority.WEBHOOK, after=after)
+
+
 def refresh(document: int, after: float = 0) -> None:
     """Read one document again, ahead of everything else."""
     lock = f"refresh:{document}"

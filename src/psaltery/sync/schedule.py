@@ -12,6 +12,8 @@ from django.db.models import Model, Q, QuerySet
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Role
 from psaltery.connections.models import Connection, Feed, Organisation
+from psaltery.inbound import real_time
+from psaltery.inbound.models import ConnectWiseEvent, Outcome
 from psaltery.kit.clock import now
 from psaltery.matching.carry_out import due
 from psaltery.posting.leftovers import ripe
@@ -24,7 +26,7 @@ def queue_due() -> int:
     """Queue everything that is due; returns how many jobs were asked for."""
     wake()
     with transaction.atomic():
-        return _feeds() + _postings() + _payments() + _marks()
+        return _feeds() + _postings() + _payments() + _marks() + _callbacks()
 
 
 Row = TypeVar("Row", bound=Model)
@@ -92,6 +94,24 @@ def _marks() -> int:
     for pk in wanted:
         queue.marks(pk)
     return len(wanted)
+
+
+def _callbacks() -> int:
+    """PSA sites whose callbacks are to be looked at, and those that called and were not read."""
+    due = real_time.due()
+    for connection in due:
+        queue.callbacks(connection.pk)
+    unread = ConnectWiseEvent.objects.filter(handled_at__isnull=True, outcome=Outcome.WOKE)
+    sites = Organisation.objects.filter(
+        connection__in=unread.values("connection"),
+        connection__state=Connection.State.CONNECTED,
+        paused=False,
+    )
+    found = set(sites.values_list("pk", flat=True)) - backlog.resting("read_called")
+    found -= backlog.under_way("read_called")
+    for pk in found:
+        queue.called(pk)
+    return len(due) + len(found)
 
 
 def _organisations(rows: QuerySet[Row]) -> set[int]:

@@ -1,0 +1,91 @@
+"""Reads again, by its id, what a PSA called us about: a closed invoice is posted within seconds.
+
+Nothing in a callback is believed but the id. One job reads what several callbacks were about.
+"""
+
+from django.db import transaction
+
+from psaltery.adapters.budget import Priority
+from psaltery.adapters.contract import Psa
+from psaltery.adapters.errors import Failure, TryLater
+from psaltery.connections.models import Connection, Organisation
+from psaltery.connections.opening import open_psa
+from psaltery.desk import service as desk
+from psaltery.desk.models import Document
+from psaltery.inbound.models import ConnectWiseEvent, Outcome
+from psaltery.kit.clock import now
+from psaltery.records.psa import DocumentKind
+from psaltery.sync import push
+from psaltery.sync.failures import step_failed, step_works
+
+# Callbacks whose record is read by its id; the others wake their feed.
+READ_BY_ID = ("Invoice",)
+# ConnectWise calls a credit memo an invoice too, and a deleted one can't be asked what it was.
+_KINDS = (DocumentKind.INVOICE, DocumentKind.CREDIT_MEMO)
+MOST = 50
+STEP = "refresh"
+
+
+def waiting(connection: Connection) -> dict[str, list[int]]:
+    """The ids of records that were called about and not read since, each with its callbacks."""
+    rows = ConnectWiseEvent.objects.filter(
+        connection=connection, handled_at__isnull=True, outcome=Outcome.WOKE
+    )
+    found: dict[str, list[int]] = {}
+    for pk, external_id in rows.order_by("pk").values_list("pk", "external_id")[:1000]:
+        found.setdefault(external_id, []).append(pk)
+    return found
+
+
+def read_called(site_id: int) -> bool:
+    """Read some of them and decide about what changed; True when there are more.
+
+    Raises the four failures; the connection then says so, and what was not read still waits.
+    """
+    site = Organisation.objects.select_related("connection").get(pk=site_id)
+    found = waiting(site.connection)
+    if not found:
+        return False
+    later: TryLater | None = None
+    try:
+        psa = open_psa(site, Priority.WEBHOOK)
+        for external_id in list(found)[:MOST]:
+            later = _try(site.connection, psa, external_id, found[external_id]) or later
+    except Failure as failure:
+        step_failed(site, failure, STEP)
+        raise
+    step_works(site, STEP)
+    if later is not None:
+        raise later
+    return len(found) > MOST
+
+
+def _try(connection: Connection, psa: Psa, external_id: str, events: list[int]) -> TryLater | None:
+    """Read one; the failure when it is still being written, which stops no other."""
+    try:
+        _read(connection, psa, external_id, events)
+    except TryLater as failure:
+        if failure.limit != "unstable":
+            raise
+        return failure
+    return None
+
+
+def _read(connection: Connection, psa: Psa, external_id: str, events: list[int]) -> None:
+    fresh = psa.document(DocumentKind.INVOICE, external_id) if external_id.isdecimal() else None
+    with transaction.atomic():
+        if fresh is None:
+            gone = [desk.mark_gone(connection, kind, external_id) for kind in _KINDS]
+            changed = [pk for pk in gone if pk is not None]
+        elif fresh.closed or _is_known(connection, external_id):
+            changed = desk.remember(connection, [fresh]).documents
+        else:
+            changed = []  # not closed yet: it concerns nobody
+        push.enqueue(changed, Priority.WEBHOOK)
+        ConnectWiseEvent.objects.filter(pk__in=events).update(handled_at=now())
+
+
+def _is_known(connection: Connection, external_id: str) -> bool:
+    return Document.objects.filter(
+        connection=connection, kind__in=_KINDS, external_id=external_id
+    ).exists()
