@@ -168,6 +168,8 @@ def _link(attempt: Attempt, document: Document, draft: Draft, outcome: Outcome, 
             "written_at": now(),
             # Who edits a posted document in ConnectWise deletes its batch first.
             "psa_marked_at": None,
+            "revert": False,
+            "accepted": [],
         },
         create_defaults={
             "organisation": attempt.organisation,

@@ -58,6 +58,7 @@ class Counterparts:
             has_money=row is not None and _has_money(row),
             total=link.total,
             tax=link.tax,
+            revert=link.revert,
             posted=msgspec.convert(link.draft, Draft, strict=False) if link.draft else None,
         )
 

@@ -54,6 +54,8 @@ class Link(models.Model):
     fingerprint = models.CharField(max_length=64)  # of the document as it was posted
     draft = models.JSONField(default=dict)  # what was posted, for the comparison line by line
     how = models.CharField(max_length=16)  # posted, adopted, found
+    accepted = models.JSONField(default=list)  # drift that a person accepted: drift.Difference
+    revert = models.BooleanField(default=False)  # a person wants our version written again
     psa_batch_id = models.CharField(max_length=64, blank=True)
     psa_marked_at = models.DateTimeField(null=True, blank=True)
     linked_at = models.DateTimeField(auto_now_add=True)

@@ -173,6 +173,12 @@ CATALOGUE: dict[str, Entry] = {
         "The answer was not understood", "It is tried again. If it stays, report it."
     ),
     "bad_settings": _e("A setting is wrong", "Correct it on the connection.", "reconnect"),
+    "drift": Entry(
+        title="It was changed in the books after we posted it",
+        advice="Accept the change, write the PSA's version again, or make the change the rule.",
+        repairs=("accept_drift", "revert_drift", "make_rule"),
+        severity="warning",
+    ),
     "line_id_unknown": _e("A line was changed in the books", "Retry."),
     "document_not_found": _e("The document is not in the books", "Post it first."),
     # Periods, currency, plan
@@ -236,6 +242,12 @@ CATALOGUE: dict[str, Entry] = {
         "reconnect",
     ),
     "feed_failed": _e("A feed could not be read", "It is tried again by itself. Read the message."),
+    "notification_failed": Entry(
+        title="Notifications do not arrive",
+        advice="Read the message, correct the address or the mail server's settings, and send a "
+        "test under Settings, Notifications.",
+        repairs=(),
+    ),
 }
 
 _UNKNOWN = CATALOGUE["rejected"]

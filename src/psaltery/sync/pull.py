@@ -18,6 +18,7 @@ from psaltery.desk.models import Company
 from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
 from psaltery.matching.service import books_changed
+from psaltery.posting.watch import examine
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
@@ -125,6 +126,7 @@ def _store(feed: Feed, page: Page[Any]) -> int:
     if registry.manifest(organisation.connection.kind).role == Role.PSA:
         return _store_desk(organisation, page)
     stored = ledger.remember(organisation, page.records)
+    examine(organisation, stored.changed_invoices)
     if books_changed(organisation, stored.touched_invoices | stored.changed_invoices):
         queue.payments(organisation.pk)
     if feed.name == "contacts" and stored.changed:

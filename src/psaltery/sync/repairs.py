@@ -19,6 +19,7 @@ from psaltery.mapping.models import Mapping as MappingRow
 from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.service import add_route, link_contact, set_mapping, source
 from psaltery.matching.models import PaymentBack
+from psaltery.posting import watch
 from psaltery.posting.contacts import make_contact, restore_contact
 from psaltery.posting.models import Link
 from psaltery.posting.service import skip
@@ -260,7 +261,50 @@ def _adopt(card: Card, answers: Answers) -> str:
 def _accept_books(card: Card, answers: Answers) -> str:
     document = _document(card)
     Link.objects.filter(document=document).update(fingerprint=document.fingerprint)
+    _accept_drift(card, answers)
     return f"The books stay as they are for {document.number}"
+
+
+def _accept_drift(card: Card, answers: Answers) -> str:
+    link = _link(card)
+    watch.accept(link, card.details.get("differences", []))
+    return f"The books' version of {link.number} was accepted"
+
+
+def _revert_drift(card: Card, answers: Answers) -> str:
+    link = _link(card)
+    watch.revert(link)
+    return f"The PSA's version of {link.number} is written again"
+
+
+def _make_rule(card: Card, answers: Answers) -> str:
+    """Accounts and tax rates that somebody chose in the books become the mapping."""
+    link = _link(card)
+    trace = link.document.posting.trace.get("lines", [])
+    made = []
+    for one in card.details.get("differences", []):
+        list_ = {"account": "account", "tax rate": "tax"}.get(one["field"])
+        place = int(one["line"]) - 1
+        if list_ is None or not 0 <= place < len(trace):
+            continue
+        key = trace[place][list_]
+        row = set_mapping(link.organisation, list_, key["key_kind"], key["key"], one["theirs"])
+        made.append(f"{key['key'] or key['key_kind']} → {row.target}")
+    if not made:
+        raise BadSettings("Only accounts and tax rates of lines can become a rule.", which="card")
+    _accept_drift(card, answers)
+    return f"It is the rule now: {', '.join(sorted(set(made)))}"
+
+
+def _link(card: Card) -> Link:
+    link = (
+        Link.objects.filter(document=_document(card))
+        .select_related("document__posting", "organisation__connection")
+        .first()
+    )
+    if link is None:
+        raise BadSettings("The document is not linked any more.", which="card")
+    return link
 
 
 def _repost(card: Card, answers: Answers) -> str:
@@ -310,6 +354,9 @@ REPAIRS: dict[str, Repair] = {
     "restore_contact": Repair("Restore the contact", (), _restore_contact),
     "adopt": Repair("They are the same: link them", (), _adopt),
     "accept_books": Repair("Keep the books as they are", (), _accept_books),
+    "accept_drift": Repair("Accept the books' version", (), _accept_drift),
+    "revert_drift": Repair("Write the PSA's version again", (), _revert_drift),
+    "make_rule": Repair("Make it the rule", (), _make_rule),
     "repost": Repair("Post it again", (), _repost),
     "skip": Repair("Skip", (), _skip),
     "read_settings": Repair("Read the settings again", (), _read_settings),

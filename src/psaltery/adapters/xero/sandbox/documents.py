@@ -164,6 +164,9 @@ def _completed(sent: Document, known: Document) -> Document:
     """Derived amounts of the old line must not contradict what was changed."""
     priced = any(name in sent for name in ("Quantity", "UnitAmount", "LineAmount", "DiscountRate"))
     stale = {"LineAmount", "TaxAmount"} if priced or "TaxType" in sent else set()
+    # One of the account's two names is enough to choose another.
+    stale |= {"AccountID"} if "AccountCode" in sent else set()
+    stale |= {"AccountCode"} if "AccountID" in sent else set()
     return {**{k: v for k, v in known.items() if k not in stale}, **sent}
 
 
