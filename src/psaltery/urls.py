@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("psaltery.accounts.urls")),
     path("", include("psaltery.connections.urls")),
     path("", include("psaltery.inbound.urls")),
+    path("", include("psaltery.sync.urls")),
     path("", include("psaltery.posting.urls")),
     path("", include("psaltery.review.urls")),
     path("", include("psaltery.mapping.urls")),

@@ -1,0 +1,142 @@
+"""The form of an organisation's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from django import forms
+
+from psaltery.adapters import registry
+from psaltery.adapters.contract import Role
+from psaltery.connections.models import Budget, Feed, Organisation
+from psaltery.ledger.models import LedgerAccount, LedgerBrandingTheme
+from psaltery.mapping.service import account_problem
+from psaltery.posting.policy import Policy, read_policy
+from psaltery.records.books import Status
+from psaltery.sync.organisations import Wanted, interval_text
+
+STATUSES = [
+    (Status.DRAFT.value, "Drafts: somebody approves them in the books"),
+    (Status.SUBMITTED.value, "Awaiting approval"),
+    (Status.AUTHORISED.value, "Authorised: they count at once"),
+]
+INTERVALS = (300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
+FEED = "every_"
+
+
+class OrganisationForm(forms.Form):
+    """Policies, schedule and calls of one organisation. A PSA site has no policies."""
+
+    status = forms.ChoiceField(label="Posted documents are", choices=STATUSES)
+    credit_notes = forms.BooleanField(
+        label="Credit memos become credit notes",
+        help_text="Otherwise they are listed as skipped.",
+        required=False,
+    )
+    create_contacts = forms.BooleanField(
+        label="Create contacts that the books don't have",
+        help_text="Otherwise a document of an unknown customer is held, and you link or create it.",
+        required=False,
+    )
+    post_from = forms.DateField(
+        label="Post documents from",
+        help_text="Older ones are linked where the books have them, and otherwise skipped.",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        required=False,
+    )
+    due_days = forms.IntegerField(
+        label="Due after days",
+        help_text="Where the PSA gives no due date.",
+        min_value=0,
+        max_value=365,
+    )
+    adjustment_cap = forms.DecimalField(
+        label="Rounding, at most",
+        help_text="The greatest line that may be added so that the total is the PSA's to the cent.",
+        min_value=0,
+        max_value=10,
+        decimal_places=2,
+    )
+    adjustment_account = forms.ChoiceField(label="Rounding goes to", required=False)
+    branding_theme_id = forms.ChoiceField(label="Branding theme", required=False)
+
+    def __init__(self, data: Any, organisation: Organisation, feeds: Sequence[Feed]) -> None:
+        self._policy = read_policy(organisation.settings)
+        self._manifest = registry.manifest(organisation.connection.kind)
+        super().__init__(data, initial=msgspec.structs.asdict(self._policy))
+        self.is_books = self._manifest.role == Role.BOOKS
+        if self.is_books:
+            self._choose("adjustment_account", _accounts(organisation))
+            self._choose("branding_theme_id", _themes(organisation))
+        else:
+            for name in POLICY:
+                del self.fields[name]
+        self._limit_calls(organisation)
+        for feed in feeds:
+            self._add_feed(feed)
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        current = getattr(self._policy, name)
+        if current and current not in dict(choices):
+            # It was removed in the books: shown, so that saving something else does not lose it.
+            choices = [*choices, (current, f"{current} (no longer in the books)")]
+        field.choices = choices
+
+    def _limit_calls(self, organisation: Organisation) -> None:
+        limits = self._manifest.limits
+        budget = Budget.objects.filter(organisation=organisation).first()
+        current = budget.per_minute if budget else limits.per_minute
+        self.fields["per_minute"] = forms.IntegerField(
+            label="Calls a minute, at most",
+            help_text=f"{self._manifest.label} allows {limits.per_minute_most:,}, shared with all "
+            f"programs that use it; {limits.per_minute:,} leaves them room.",
+            min_value=1,
+            max_value=max(limits.per_minute_most, current),
+            initial=current,
+        )
+
+    def _add_feed(self, feed: Feed) -> None:
+        labels = {spec.name: spec.label for spec in self._manifest.feeds}
+        offered = sorted({*INTERVALS, feed.seconds})
+        self.fields[f"{FEED}{feed.name}"] = forms.ChoiceField(
+            label=labels.get(feed.name, feed.name),
+            choices=[(str(seconds), f"every {interval_text(seconds)}") for seconds in offered],
+            initial=str(feed.seconds),
+        )
+
+    def wanted(self) -> Wanted:
+        """What the person wants, for `change`."""
+        given = self.cleaned_data
+        policy = None
+        if self.is_books:
+            values = {name: given[name] for name in POLICY}
+            values["status"] = Status(values["status"])
+            policy = msgspec.structs.replace(self._policy, **values)
+        seconds = {
+            name.removeprefix(FEED): int(value)
+            for name, value in given.items()
+            if name.startswith(FEED)
+        }
+        return Wanted(policy, seconds, given["per_minute"])
+
+
+POLICY = (
+    *("status", "credit_notes", "create_contacts", "post_from", "due_days"),
+    *("adjustment_cap", "adjustment_account", "branding_theme_id"),
+)
+assert set(POLICY) <= set(Policy.__struct_fields__)
+
+
+def _accounts(organisation: Organisation) -> list[tuple[str, str]]:
+    rows = LedgerAccount.objects.filter(organisation=organisation).exclude(code="")
+    usable = [(row.code, str(row)) for row in rows if not account_problem(row)]
+    return [("", "The books' own account for rounding"), *usable]
+
+
+def _themes(organisation: Organisation) -> list[tuple[str, str]]:
+    rows = LedgerBrandingTheme.objects.filter(organisation=organisation, active=True)
+    return [("", "The books' own choice"), *((row.external_id, row.name) for row in rows)]

@@ -1,0 +1,127 @@
+"""Settings of one organisation: policies, schedule, calls. Checked, audited, obeyed at once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+from django.db import transaction
+
+from psaltery.adapters import registry
+from psaltery.adapters.errors import BadSettings
+from psaltery.audit.service import record_change
+from psaltery.connections.models import Budget, Feed, Organisation
+from psaltery.connections.opening import source_of
+from psaltery.kit.clock import now
+from psaltery.posting.policy import Policy, read_policy, stored_policy
+from psaltery.sync import push
+
+LEAST_SECONDS, MOST_SECONDS = 300, 86_400
+WORDS = {
+    "status": "status of posted documents",
+    "credit_notes": "post credit memos",
+    "create_contacts": "create contacts",
+    "post_from": "post from",
+    "due_days": "due days",
+    "adjustment_cap": "rounding cap",
+    "adjustment_account": "rounding account",
+    "branding_theme_id": "branding theme",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody wants of an organisation; None or nothing leaves it as it is.
+
+    `seconds` is the interval of each feed that changes; `per_minute` the calls we make at most.
+    """
+
+    policy: Policy | None = None
+    seconds: Mapping[str, int] = field(default_factory=dict)
+    per_minute: int | None = None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What was changed, in words, and how many held documents go again for it."""
+
+    words: list[str]
+    released: int = 0
+
+
+def change(organisation: Organisation, wanted: Wanted) -> Changed:
+    """Store the settings, all or none, and decide again about what is held.
+
+    Raises BadSettings for an interval or a number of calls that is not allowed.
+    """
+    with transaction.atomic():
+        policy = _policy(organisation, wanted.policy) if wanted.policy else []
+        words = [*policy, *_schedule(organisation, wanted.seconds)]
+        if wanted.per_minute is not None:
+            words += _calls(organisation, wanted.per_minute)
+        if words:
+            record_change(
+                f"{organisation.name}: {'; '.join(words)}.",
+                source=source_of(organisation),
+                operation="organisation.settings",
+            )
+    return Changed(words, push.reconsider(organisation) if policy else 0)
+
+
+def _policy(organisation: Organisation, wanted: Policy) -> list[str]:
+    before = msgspec.structs.asdict(read_policy(organisation.settings))
+    after = msgspec.structs.asdict(wanted)
+    different = [name for name in after if before[name] != after[name]]
+    if different:
+        # What other settings stand there stays.
+        organisation.settings = {**organisation.settings, **stored_policy(wanted)}
+        organisation.save(update_fields=["settings"])
+    return [
+        f"{WORDS.get(name, name)} {_text(before[name])} → {_text(after[name])}"
+        for name in different
+    ]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value not in (None, "") else "none"
+
+
+def _schedule(organisation: Organisation, seconds: Mapping[str, int]) -> Iterable[str]:
+    for feed in Feed.objects.filter(organisation=organisation, name__in=seconds):
+        interval = seconds[feed.name]
+        if interval == feed.seconds:
+            continue
+        if not LEAST_SECONDS <= interval <= MOST_SECONDS:
+            raise BadSettings(
+                "An interval is at least 5 minutes and at most 24 hours.", which=feed.name
+            )
+        yield f"{feed.name} every {interval_text(feed.seconds)} → {interval_text(interval)}"
+        feed.seconds = interval
+        fields = ["seconds"]
+        if feed.state in (Feed.State.IDLE, Feed.State.FAILED):
+            feed.due_at = max(now(), (feed.finished_at or now()) + timedelta(seconds=interval))
+            fields.append("due_at")
+        feed.save(update_fields=fields)
+
+
+def _calls(organisation: Organisation, per_minute: int) -> list[str]:
+    budget = Budget.objects.filter(organisation=organisation).first()
+    if budget is None or budget.per_minute == per_minute:
+        return []
+    most = registry.manifest(organisation.connection.kind).limits.per_minute_most
+    if not 1 <= per_minute <= most:
+        raise BadSettings(f"The vendor allows 1 to {most:,} calls a minute.", which="per_minute")
+    before, budget.per_minute = budget.per_minute, per_minute
+    budget.save(update_fields=["per_minute"])
+    return [f"calls a minute {before} → {per_minute}"]
+
+
+def interval_text(seconds: int) -> str:
+    """An interval as people say it: 20 s, 15 minutes, 6 hours."""
+    for size, word in ((3600, "hour"), (60, "minute")):
+        if seconds >= size and seconds % size == 0:
+            count = seconds // size
+            return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    return f"{seconds} s"
