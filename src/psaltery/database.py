@@ -103,6 +103,8 @@ def django_database(url: str) -> dict[str, Any]:
         raise DatabaseUnavailable(
             f"PSALTERY_DATABASE_URL is not an address of PostgreSQL: {error}"
         ) from error
+    # A process that its system stopped in the middle of a transaction must not hold up the others.
+    parts["options"] = f"{parts.get('options', '')} -c idle_in_transaction_session_timeout=30s"
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", DATABASE),

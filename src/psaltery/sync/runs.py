@@ -26,6 +26,13 @@ def run(organisation: Organisation, what: str, feed: str = "") -> Iterator[Run]:
         _keep(row)
 
 
+def failed_in_a_row(organisation_id: int, what: str, most: int = 8) -> int:
+    """How many of the last runs of this kind failed or paused, up to the last that did not."""
+    rows = Run.objects.filter(organisation_id=organisation_id, what=what)
+    outcomes = list(rows.order_by("-started_at").values_list("outcome", flat=True)[:most])
+    return next((n for n, outcome in enumerate(outcomes) if outcome == "done"), len(outcomes))
+
+
 def _keep(row: Run) -> None:
     row.finished_at = now()
     row.save()

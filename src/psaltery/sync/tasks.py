@@ -16,6 +16,10 @@ from psaltery.connections.service import keep_alive
 from psaltery.kit.clock import now
 from psaltery.sync import force, payments, pull, push, queue, schedule
 from psaltery.sync.failures import retry_at
+from psaltery.sync.runs import failed_in_a_row
+
+# Seconds until a write whose answer was lost is looked up.
+LOOK_SOON, LOOK_AT_LAST = 3.0, 300.0
 
 
 @app.task(name="pull_feed")
@@ -42,7 +46,7 @@ def post_documents(subject: int, priority: str) -> None:
     except NeedsReconnect:
         return
     except Failure as failure:
-        queue.post(subject, after=_delay(failure))
+        queue.post(subject, after=_delay(failure, subject, "post"))
 
 
 @app.task(name="match_payments")
@@ -55,7 +59,7 @@ def match_payments(subject: int, priority: str) -> None:
     except NeedsReconnect:
         return
     except Failure as failure:
-        queue.payments(subject, after=_delay(failure))
+        queue.payments(subject, after=_delay(failure, subject, "payments"))
 
 
 @app.task(name="mark_posted")
@@ -81,8 +85,11 @@ def refresh_document(subject: int, priority: str) -> None:
         return
 
 
-def _delay(failure: Failure) -> float:
+def _delay(failure: Failure, organisation_id: int = 0, what: str = "") -> float:
     # Queued with the schedule's own urgency: what a person asks for meanwhile goes before it.
+    if isinstance(failure, TryLater) and failure.uncertain and failure.at is None:
+        # Soon, to learn whether it arrived; ever later where the other side keeps failing.
+        return min(LOOK_SOON * 2 ** failed_in_a_row(organisation_id, what), LOOK_AT_LAST)
     return max(1.0, (retry_at(failure) - now()).total_seconds())
 
 
