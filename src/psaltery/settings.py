@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "psaltery.matching",
     "psaltery.posting",
     "psaltery.mapping",
+    "psaltery.notify",
     "psaltery.review",
     "psaltery.ledger",
     "psaltery.desk",

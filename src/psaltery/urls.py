@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("psaltery.sync.urls")),
     path("", include("psaltery.posting.urls")),
     path("", include("psaltery.review.urls")),
+    path("", include("psaltery.notify.urls")),
     path("", include("psaltery.mapping.urls")),
     path("", include("psaltery.ledger.urls")),
     path("", include("psaltery.audit.urls")),

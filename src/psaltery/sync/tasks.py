@@ -14,6 +14,7 @@ from psaltery.audit.retention import keep_up
 from psaltery.connections.models import Feed
 from psaltery.connections.service import keep_alive
 from psaltery.kit.clock import now
+from psaltery.notify import outbox
 from psaltery.sync import force, payments, pull, push, queue, schedule
 from psaltery.sync.failures import retry_at
 from psaltery.sync.runs import failed_in_a_row
@@ -107,3 +108,11 @@ def keep_connections_alive(timestamp: int) -> None:
     """Renew consents that nobody used for days; make and drop partitions of the audit log."""
     keep_alive()
     keep_up(installation().audit_retention_days)
+
+
+@app.periodic(cron="* * * * * */30", periodic_id="notify")
+@app.task(name="notify", queue="upkeep", queueing_lock="notify")
+def notify(timestamp: int) -> None:
+    """Book what people are to be told, and send it."""
+    outbox.book()
+    outbox.send_due()
