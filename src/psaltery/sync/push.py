@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.contract import Books
 from psaltery.adapters.errors import Failure, Rejected, TryLater
-from psaltery.connections.models import Connection, Organisation
+from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.connections.opening import (
     open_books,
     open_psa,
@@ -173,25 +173,38 @@ def post(
 ) -> bool:
     """Settle what is in doubt, then decide and post what waits; True when there is more."""
     organisation = Organisation.objects.select_related("connection").get(pk=organisation_id)
-    blocked = writes_blocked(organisation)
+    blocked = writes_blocked(organisation) or _unread(organisation)
     if blocked:
-        _waiting(organisation).update(why=blocked)
+        _waiting(organisation).exclude(why=blocked).update(why=blocked)
         return False
     try:
         with run(organisation, "post") as row:
             books = open_books(organisation, priority)
             more = _post_all(organisation, books, row, slice_seconds, progress)
     except TryLater as failure:
-        _waiting(organisation).update(why=str(failure))
+        _waiting(organisation).exclude(why=str(failure)).update(why=str(failure))
         raise
     except Failure as failure:
-        _waiting(organisation).update(why=str(failure))
+        _waiting(organisation).exclude(why=str(failure)).update(why=str(failure))
         step_failed(organisation, failure, "posting")
         raise
     if row.written:
         note_success(organisation)
         step_works(organisation, "posting")
     return more
+
+
+# Who posts before these were read once makes twins of what is in the books already.
+_READ_FIRST = ("settings", "contacts", "invoices", "credit_notes")
+
+
+def _unread(organisation: Organisation) -> str:
+    """Why posting has to wait for the first reading of the books; "" when it need not."""
+    feeds = Feed.objects.filter(
+        organisation=organisation, name__in=_READ_FIRST, full_pass_at__isnull=True
+    ).values_list("name", flat=True)
+    names = ", ".join(sorted(name.replace("_", " ") for name in feeds))
+    return f"{organisation.name} is being read for the first time ({names})." if names else ""
 
 
 def _waiting(organisation: Organisation) -> QuerySet[Posting]:
