@@ -15,6 +15,7 @@ from psaltery.commands import (
     django,
     documents,
     exceptions,
+    notifications,
     people,
     sandbox,
     serve,
@@ -49,6 +50,7 @@ GROUPS = {
     "documents": documents.app,
     "exceptions": exceptions.app,
     "audit": audit.app,
+    "notifications": notifications.app,
     "sandbox": sandbox.app,
 }
 

@@ -243,8 +243,9 @@ def reseal(json: Json = False) -> None:
     """Seal all secrets under the first of PSALTERY_SEAL_KEYS, after a key was added in front."""
     with working(json=json):
         from psaltery.connections import vault
+        from psaltery.notify import service as notify
 
-        show_facts({"resealed": vault.reseal_all()}, json=json)
+        show_facts({"resealed": vault.reseal_all() + notify.reseal_all()}, json=json)
 
 
 def _sign_in(connection: "Connection", *, json: bool) -> None:
