@@ -26,26 +26,18 @@ from psaltery.desk.models import Company
 from psaltery.kit.clock import now
 from psaltery.ledger.models import Customer
 from psaltery.mapping import csv_io, importing, pages, queries, service
-from psaltery.mapping.coverage import Coverage, cover
 from psaltery.mapping.forms import Rules, read_keys
 from psaltery.mapping.lookup import KEYS, folded
 from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.targets import Targets
-from psaltery.posting.usage import uses
 from psaltery.sync import push
+from psaltery.sync.coverage import coverage_of, release
 from psaltery.web.format import badge, count_text
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
 PAGE = 50
-YEAR = timedelta(days=365)
 BENCH = timedelta(days=31)
-# The codes of exceptions that a change of a list may settle.
-SETTLES = {
-    "account": ("account_", "tax_not_for_account", "adjustment_"),
-    "tax": ("tax_", "adjustment_", "total_"),
-    "tracking": ("tracking_",),
-}
 
 
 def _writes(request: HttpRequest) -> bool:
@@ -109,7 +101,7 @@ def _view(request: HttpRequest, organisation: Organisation) -> pages.View:
 def _section(request: HttpRequest, organisation: Organisation) -> dict[str, Any]:
     view = _view(request, organisation)
     targets = Targets(organisation, view.list)
-    coverage = _coverage(organisation, view.list, targets)
+    coverage = coverage_of(organisation, view.list, targets)
     if not view.show:
         # Before the first document there is nothing else to see than what may come.
         view = replace(view, show="relevant" if coverage.lines or view.query else "all")
@@ -132,16 +124,6 @@ def _section(request: HttpRequest, organisation: Organisation) -> dict[str, Any]
         "gap_label": "gap" if coverage.gaps == 1 else "gaps",
         "todo_url": f"?{_state(request, show='todo', q='', kind='', page='').urlencode()}",
     }
-
-
-def _coverage(organisation: Organisation, list_: str, targets: Targets) -> Coverage:
-    return cover(
-        list_,
-        uses(organisation, (now() - YEAR).date()),
-        queries.mappings_of(organisation),
-        queries.known_keys(organisation, list_),
-        targets.wrong,
-    )
 
 
 def _state(request: HttpRequest, **changes: str) -> QueryDict:
@@ -198,18 +180,11 @@ def _changed(
     request: HttpRequest, organisation: Organisation, list_: str, sentence: str
 ) -> HttpResponse:
     """Decide again about what is held, and say so: in the part of the page, or on the next one."""
-    sentence = f"{sentence} {_again(organisation, list_)}".strip()
+    sentence = f"{sentence} {_released(release(organisation, [list_]))}".strip()
     if request.headers.get("HX-Target") == "mapping":
         return _index(request, said=sentence)
     messages.success(request, sentence)
     return redirect(f"{reverse('mapping:index')}?{_state(request).urlencode()}")
-
-
-def _again(organisation: Organisation, *lists: str) -> str:
-    """Release what the lists of an organisation may have held."""
-    prefixes = [prefix for list_ in lists for prefix in SETTLES[list_]]
-    count = sum(push.reconsider(organisation, prefix=prefix) for prefix in dict.fromkeys(prefixes))
-    return _released(count)
 
 
 def _released(count: int) -> str:
@@ -334,14 +309,10 @@ def import_mappings(request: HttpRequest) -> HttpResponse:
 
     def save(report: csv_io.Report[csv_io.NewMapping]) -> str:
         csv_io.save_mappings(report.good)
-        touched = {(one.organisation.pk, one.list) for one in report.good}
-        count = sum(
-            push.reconsider(one, prefix=prefix)
-            for one in organisations
-            for list_ in KEYS
-            if (one.pk, list_) in touched
-            for prefix in SETTLES[list_]
-        )
+        count = 0
+        for one in organisations:
+            lists = {row.list for row in report.good if row.organisation.pk == one.pk}
+            count += release(one, sorted(lists))
         return f"{count_text(report.changing)} mappings are saved. {_released(count)}".strip()
 
     return importing.page(

@@ -1,0 +1,37 @@
+"""What an organisation's mappings cover of the last year, and what goes again when they change."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from psaltery.connections.models import Organisation
+from psaltery.kit.clock import now
+from psaltery.mapping.coverage import Coverage, cover
+from psaltery.mapping.queries import known_keys, mappings_of
+from psaltery.mapping.targets import Targets
+from psaltery.posting.usage import uses
+from psaltery.sync.push import reconsider
+
+YEAR = timedelta(days=365)
+# The codes of exceptions that a change of a list may settle begin so.
+_SETTLES = {
+    "account": ("account_", "tax_not_for_account", "adjustment_"),
+    "tax": ("tax_", "adjustment_", "total_"),
+    "tracking": ("tracking_",),
+}
+
+
+def coverage_of(organisation: Organisation, list_: str, targets: Targets) -> Coverage:
+    """One list's coverage of the documents of the last 12 months; a fixed number of queries."""
+    return cover(
+        list_,
+        uses(organisation, (now() - YEAR).date()),
+        mappings_of(organisation),
+        known_keys(organisation, list_),
+        targets.wrong,
+    )
+
+
+def release(organisation: Organisation, lists: Iterable[str]) -> int:
+    """Decide again about what these lists may have held; how many documents."""
+    prefixes = [prefix for list_ in lists for prefix in _SETTLES[list_]]
+    return sum(reconsider(organisation, prefix=prefix) for prefix in dict.fromkeys(prefixes))
