@@ -43,7 +43,7 @@ from psaltery.review.service import Held, hold, release
 # The PSA refuses no second payment of the same amount. So a write is begun at once or not at all,
 # and its absence means something only when no server would still be at it (an ASP.NET request ends
 # after 110 s; our own time-out is 60 s).
-BEGIN_WITHIN = timedelta(seconds=20)
+BEGIN_WITHIN = timedelta(seconds=10)
 GRACE = timedelta(minutes=3)
 TOPIC = "payment"
 MOST_WRITES = 25  # for one document in one go; the rest waits for the next
