@@ -1,5 +1,6 @@
 """What a command needs before it can work: settings, the database, Django, the schema."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -63,3 +64,6 @@ def set_up_django() -> None:
     import django
 
     django.setup()
+    # What was loaded stays: the collector need not look through it again and again, which took a
+    # quarter of a back-fill's time.
+    gc.freeze()
