@@ -121,7 +121,7 @@ class BillingInvoice(Mirrored):
 
 
 class BillingInvoiceLine(models.Model):
-    # To check the key of each line took half of the time of storing it; its invoice has been checked.
+    # To check the key of each line took half of the time of storing it; its invoice was checked.
     organisation = models.ForeignKey(
         Organisation,
         on_delete=models.CASCADE,
