@@ -90,7 +90,7 @@ def _delay(failure: Failure, organisation_id: int = 0, what: str = "") -> float:
     # Queued with the schedule's own urgency: what a person asks for meanwhile goes before it.
     if isinstance(failure, TryLater) and failure.uncertain and failure.at is None:
         # Soon, to learn whether it arrived; ever later where the other side keeps failing.
-        return min(LOOK_SOON * 2 ** failed_in_a_row(organisation_id, what), LOOK_AT_LAST)
+        return min(LOOK_SOON * (1 << failed_in_a_row(organisation_id, what)), LOOK_AT_LAST)
     return max(1.0, (retry_at(failure) - now()).total_seconds())
 
 
