@@ -21,6 +21,7 @@ from psaltery.commands import (
     sandbox,
     serve,
     sync,
+    tieout,
 )
 from psaltery.commands.printing import ExitCode
 
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "status": sync.status,
     "pull": sync.pull,
     "post": sync.post,
+    "tieout": tieout.tieout,
 }
 
 GROUPS = {

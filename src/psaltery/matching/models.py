@@ -1,4 +1,6 @@
-"""Payments of the books on their way back to the PSA: one hub-owned payment record an invoice."""
+"""Payments of the books on their way back to the PSA, and the tie-out of both sides."""
+
+from typing import Any
 
 from django.db import models
 
@@ -41,3 +43,81 @@ class PaymentBack(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["organisation", "state"], name="payment_back_state")]
+
+
+MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}
+
+
+class TieOut(models.Model):
+    """One comparison of receivables, of one organisation of the books, at one moment.
+
+    No organisation: the PSA's documents that no rule sends anywhere.
+    """
+
+    class State(models.TextChoices):
+        TIES = "ties", "ties"
+        UNEXPLAINED = "unexplained", "unexplained difference"
+        NOT_CHECKED = "not_checked", "not checked"
+
+    organisation = models.ForeignKey(
+        Organisation, null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    at = models.DateTimeField()
+    took_ms = models.PositiveIntegerField(default=0)
+    asked_by = models.CharField(max_length=255)
+    state = models.CharField(max_length=16, choices=State)
+    # The moments that both mirrors are of, and the feeds that are too old to say anything.
+    psa_as_of = models.DateTimeField(null=True)
+    books_as_of = models.DateTimeField(null=True)
+    stale = models.JSONField(default=list)
+    # One entry a currency: {currency, psa, books, difference, unexplained, customers, documents}.
+    sums = models.JSONField(default=list)
+
+    class Meta:
+        indexes = [models.Index(fields=["organisation", "-at"], name="tieout_newest")]
+
+
+class TieOutCustomer(models.Model):
+    """A customer's receivables on both sides, in one currency."""
+
+    tieout = models.ForeignKey(TieOut, on_delete=models.CASCADE, related_name="customers")
+    customer = models.CharField(max_length=128)  # the contact's id in the books, or company:…
+    name = models.CharField(max_length=500)
+    currency = models.CharField(max_length=8)
+    psa = models.DecimalField(**MONEY)
+    books = models.DecimalField(**MONEY)
+    difference = models.DecimalField(**MONEY)  # the PSA's less the books'
+    unexplained = models.DecimalField(**MONEY, default=0)
+    documents = models.PositiveIntegerField(default=0)  # that make the difference
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tieout", "customer", "currency"], name="one_tieout_a_customer"
+            )
+        ]
+        indexes = [models.Index(fields=["tieout", "name", "id"], name="tieout_customer_name")]
+
+
+class TieOutDocument(models.Model):
+    """A part of a difference: the document that makes it, and why."""
+
+    tieout = models.ForeignKey(TieOut, on_delete=models.CASCADE, related_name="documents")
+    customer = models.CharField(max_length=128)
+    name = models.CharField(max_length=500)
+    currency = models.CharField(max_length=8)
+    cause = models.CharField(max_length=20)
+    amount = models.DecimalField(**MONEY)
+    number = models.CharField(max_length=255)
+    sentence = models.TextField()
+    # Plain numbers and ids: a row outlives what it speaks of.
+    document_id = models.BigIntegerField(null=True)
+    card_id = models.BigIntegerField(null=True)
+    books_kind = models.CharField(max_length=16, blank=True)
+    books_id = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tieout", "customer", "currency"], name="tieout_document_name"),
+            models.Index(fields=["tieout", "cause"], name="tieout_document_cause"),
+        ]

@@ -145,6 +145,7 @@ CATALOGUE: dict[str, Entry] = {
         "The number is already used in the books",
         "Compare the two: link them when they are the same document, or renumber one.",
         "adopt",
+        "renumber",
         "skip",
     ),
     "number_missing": _e("The document has no number", "Give it a number in the PSA.", "skip"),
@@ -219,6 +220,12 @@ CATALOGUE: dict[str, Entry] = {
     "payment_locked": _e("The payment's date is locked", "Move the lock date."),
     "payment_account_invalid": _e("The account takes no payments", "Choose another account."),
     "reconciled": _e("The payment is reconciled", "Undo the reconciliation in the books."),
+    "tieout_unexplained": Entry(
+        title="The tie-out has a difference that nothing explains",
+        advice="Open the tie-out, look at the documents that it names on both sides, and tie out "
+        "again. The card closes by itself when every cent is explained.",
+        repairs=(),
+    ),
     # Connections
     "token_revoked": _e("The connection was revoked", "Reconnect.", "reconnect"),
     "scope_missing": _e("A permission was not granted", "Reconnect and grant it.", "reconnect"),

@@ -96,3 +96,9 @@ def refresh(document: int, after: float = 0) -> None:
     """Read one document again, ahead of everything else."""
     lock = f"refresh:{document}"
     defer("refresh_document", document, lock=lock, priority=Priority.INTERACTIVE, after=after)
+
+
+def tieout(organisation: int, priority: Priority = Priority.SCHEDULE, after: float = 0) -> None:
+    """Tie out an organisation of the books; 0: the documents that no rule sends anywhere."""
+    lock = f"tieout:{organisation}"
+    defer("tie_out", organisation, lock=lock, priority=priority, after=after)

@@ -15,7 +15,7 @@ from psaltery.connections.models import Feed
 from psaltery.connections.service import keep_alive
 from psaltery.kit.clock import now
 from psaltery.notify import outbox
-from psaltery.sync import force, payments, pull, push, queue, schedule
+from psaltery.sync import force, payments, pull, push, queue, schedule, tieout
 from psaltery.sync.failures import retry_at
 from psaltery.sync.runs import failed_in_a_row
 
@@ -84,6 +84,20 @@ def refresh_document(subject: int, priority: str) -> None:
         queue.refresh(subject, after=_delay(failure))
     except Failure:
         return
+
+
+@app.task(name="tie_out")
+def tie_out(subject: int, priority: str) -> None:
+    """Compare the receivables of an organisation's books with the PSA's; 0: what has none."""
+    asked = Priority[priority] is Priority.INTERACTIVE
+    tieout.tie_out(subject, tieout.ASKED if asked else tieout.NIGHT)
+
+
+@app.periodic(cron="20 2 * * * 0", periodic_id="tie_out_all")
+@app.task(name="tie_out_all", queue="upkeep", queueing_lock="tie_out_all")
+def tie_out_all(timestamp: int) -> None:
+    """Every night: read what is due for a tie-out, then tie out everything."""
+    tieout.tie_out_all()
 
 
 def _delay(failure: Failure, organisation_id: int = 0, what: str = "") -> float:
