@@ -14,6 +14,12 @@ from bench.scratch import ROOT, installation
 # Module, and what it measures; in the order of docs/benchmarks.md.
 BENCHMARKS = {
     "backfill": "back-fill: speed beside other clients, memory, calls",
+    "polls": "polls with no change: calls and bytes",
+    "posting": "calls to post a batch with new contacts",
+    "planning": "decide and plan 10,000 documents: seconds and queries",
+    "lists": "list pages with a million invoices: server time and queries",
+    "idle": "web and worker while nothing happens: CPU and memory",
+    "starting": "how long commands take to start",
 }
 Found = dict[str, list[Measure]]
 

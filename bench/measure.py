@@ -1,6 +1,6 @@
 """What a benchmark reports, and how it is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import msgspec
@@ -30,7 +30,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 _VERDICTS = {True: "kept", False: "MISSED", None: "–"}
 
 
-def show(found: dict[str, Sequence[Measure]], *, as_json: bool) -> None:
+def show(found: Mapping[str, Sequence[Measure]], *, as_json: bool) -> None:
     """Print the measures of each benchmark, as a table or as one JSON object."""
     if as_json:
         print(msgspec.json.encode(found).decode())
