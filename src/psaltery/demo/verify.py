@@ -10,6 +10,7 @@ import msgspec
 
 from psaltery.adapters.sandboxing import decode
 from psaltery.connections.models import Organisation
+from psaltery.demo import ties
 from psaltery.demo.faults import HELD, IN_STEP, SKIPPED, Fault
 from psaltery.demo.stage import Stage
 from psaltery.demo.world import WorldPage
@@ -18,6 +19,7 @@ from psaltery.review.models import Blocked, Card
 
 Wire = dict[str, Any]
 _GONE = ("VOIDED", "DELETED")
+_RECEIVABLE = ("ACCREC", "RECEIVE")
 
 
 class Report(msgspec.Struct):
@@ -46,12 +48,24 @@ class Both:
         self.psa = {str(row["id"]): row for row in _documents(stage.psa_url, "invoices")}
         self.books: dict[str, list[Wire]] = {}
         self.by_id: dict[str, Wire] = {}
+        self.open: dict[str, list[Wire]] = {}
         for organisation in Organisation.objects.filter(connection__kind="xero", chosen=True):
             tenant = organisation.external_id
             self.books[tenant] = _documents(stage.books_url, f"{tenant}/Invoices")
             notes = _documents(stage.books_url, f"{tenant}/CreditNotes")
             self.by_id |= {row["CreditNoteID"]: row for row in notes}
+            self.open[tenant] = [
+                row
+                for row in (*self.books[tenant], *notes, *_received(stage, tenant))
+                if row["Type"].startswith(_RECEIVABLE)
+            ]
         self.by_id |= {row["InvoiceID"]: row for rows in self.books.values() for row in rows}
+
+
+def _received(stage: Stage, tenant: str) -> list[Wire]:
+    """Overpayments and prepayments."""
+    kinds = ("Overpayments", "Prepayments")
+    return [row for kind in kinds for row in _documents(stage.books_url, f"{tenant}/{kind}")]
 
 
 def _documents(url: str, collection: str) -> list[Wire]:
@@ -73,6 +87,11 @@ def verify(stage: Stage, page: WorldPage) -> Report:
         report.problems += _fault_problems(fault)
     report.counts["faults, each in its card or its state"] = len(page.faults)
     report.problems += _others_held(page)
+    rows = ties.tie_everything()
+    report.problems += ties.problems(rows, both.psa.values(), both.open)
+    report.counts["documents that make a difference, each explained"] = sum(
+        row.documents.count() for row in rows
+    )
     report.counts["exceptions open"] = Card.objects.exclude(state="resolved").count()
     return report
 

@@ -44,6 +44,7 @@ ENTRIES = (
             Entry("Credit notes", "", "ledger:credit_notes"),
         ),
     ),
+    Entry("Tie-out", "scale", "matching:index"),
     Entry("Mapping", "route", "mapping:index"),
     Entry("Connections", "plug-connected", "connections:index"),
     Entry("Audit log", "history", "audit:index"),

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 
+from psaltery.ledger.models import BillingInvoice
 from psaltery.matching.models import TieOut, TieOutCustomer, TieOutDocument
 from psaltery.matching.tieout.causes import LABELS, Cause
 from psaltery.matching.tieout.service import NOWHERE, due_organisations, latest, sentence
@@ -55,8 +56,12 @@ def differing(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def documents(row: TieOut) -> QuerySet[TieOutDocument]:
-    """The documents that make the difference."""
-    return TieOutDocument.objects.filter(tieout=row)
+    """The documents that make the difference, with the number of the mirrored invoice."""
+    mirrored = BillingInvoice.objects.filter(
+        organisation=row.organisation_id, external_id=OuterRef("books_id")
+    )
+    rows = TieOutDocument.objects.filter(tieout=row)
+    return rows.annotate(invoice_pk=Subquery(mirrored.values("pk")[:1]))
 
 
 def history(row: TieOut, most: int = 14) -> list[TieOut]:
