@@ -4,8 +4,6 @@ Answers have an empty body: Xero refuses others. `X-Psaltery-Stored` tells how m
 new (docs/decisions/webhook-answers.md).
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +19,7 @@ from psaltery.inbound import callback_key, keys, refusals, storing
 from psaltery.inbound.models import RealTime, Refusal
 from psaltery.inbound.storing import Arrived
 from psaltery.inbound.together import Together
-from psaltery.sync import called, queue
+from psaltery.sync import called, deliveries, queue
 from psaltery.sync.wake import wake
 
 # Xero's deliveries have some kilobytes; a callback carries its whole record.
@@ -76,14 +74,7 @@ def _xero_reason(body: bytes) -> Reason:
     return Reason.SIGNATURE if has_events else Reason.PROBE
 
 
-def _store_xero(arrived: Sequence[Arrived]) -> list[int]:
-    with transaction.atomic():
-        stored = storing.store_xero(arrived)
-        wake(stored.wakes)
-    return stored.counts
-
-
-_together: Together[Arrived, int] = Together(_store_xero)
+_together: Together[Arrived, int] = Together(deliveries.keep)
 
 
 @csrf_exempt
@@ -162,6 +153,8 @@ def _not_a_delivery(request: HttpRequest, kind: str) -> HttpResponse | None:
 def _answer(status: int, stored: int | None = None) -> HttpResponse:
     answer = HttpResponse(status=status)
     del answer["Content-Type"]
+    # Else the server sends an empty body in chunks, which some take for a body.
+    answer["Content-Length"] = "0"
     if stored is not None:
         answer[STORED_HEADER] = str(stored)
     return answer

@@ -5,8 +5,12 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import resolve
 
+from psaltery.inbound import api
+
 Answer = Callable[[HttpRequest], HttpResponseBase]
 PATHS = ("/api/webhooks/", "/api/callbacks/")
+# Looking an address up costs more than checking a signature.
+XERO = "/api/webhooks/xero"
 
 
 def deliveries_first(get_response: Answer) -> Answer:
@@ -15,6 +19,8 @@ def deliveries_first(get_response: Answer) -> Answer:
     def answer(request: HttpRequest) -> HttpResponseBase:
         if not request.path_info.startswith(PATHS):
             return get_response(request)
+        if request.path_info == XERO:
+            return api.xero(request)
         found = resolve(request.path_info)
         answered: HttpResponseBase = found.func(request, *found.args, **found.kwargs)
         return answered

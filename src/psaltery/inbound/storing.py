@@ -13,32 +13,36 @@ from psaltery.inbound.models import ConnectWiseEvent, Outcome, XeroEvent
 from psaltery.kit.clock import now
 from psaltery.kit.text import clean
 
-# Which feed of which organisation is to be read sooner.
-Wakes = set[tuple[int, str]]
-
+# Part of a statement (see sync/deliveries.py): `told` is what arrived, `stored` what of it is new.
 # In the order of their ids: two processes that store the same events don't block each other.
-_XERO = """
-    INSERT INTO xero_webhook_events (
-        event_id, connection_id, category, action, external_id, outcome, received_at,
-        tenant_id, organisation_id, event_at, first_sequence, last_sequence)
-    SELECT told.event_id, told.connection, told.category, told.action, told.external_id,
-           CASE WHEN told.feeds = 0 THEN %(ignored)s
-                WHEN synced.id IS NULL THEN %(unknown)s ELSE %(woke)s END,
-           %(now)s, told.tenant, synced.id, told.at, told.first, told.last
-    FROM unnest(
-        %(event_id)s::text[], %(connection)s::bigint[], %(category)s::text[], %(action)s::text[],
-        %(external_id)s::text[], %(feeds)s::int[], %(tenant)s::text[], %(at)s::timestamptz[],
-        %(first)s::bigint[], %(last)s::bigint[]
-    ) AS told (event_id, connection, category, action, external_id, feeds, tenant, at, first, last)
-    LEFT JOIN LATERAL (
-        SELECT organisation.id FROM connections_organisation organisation
-        JOIN connections_connection owner ON owner.id = organisation.connection_id
-        WHERE organisation.external_id = told.tenant AND organisation.chosen
-              AND owner.kind = 'xero' LIMIT 1
-    ) AS synced ON true
-    ORDER BY told.tenant, told.event_id
-    ON CONFLICT (tenant_id, event_id) DO NOTHING
-    RETURNING event_id, organisation_id, outcome
+XERO_STORED = """
+    told AS (
+        SELECT * FROM unnest(
+            %(event_id)s::text[], %(connection)s::bigint[], %(category)s::text[],
+            %(action)s::text[], %(external_id)s::text[], %(feeds)s::text[], %(tenant)s::text[],
+            %(at)s::timestamptz[], %(first)s::bigint[], %(last)s::bigint[]
+        ) AS told (event_id, connection, category, action, external_id, feeds, tenant, at, first,
+                   last)
+    ),
+    stored AS (
+        INSERT INTO xero_webhook_events (
+            event_id, connection_id, category, action, external_id, outcome, received_at,
+            tenant_id, organisation_id, event_at, first_sequence, last_sequence)
+        SELECT told.event_id, told.connection, told.category, told.action, told.external_id,
+               CASE WHEN told.feeds = '' THEN %(ignored)s
+                    WHEN synced.id IS NULL THEN %(unknown)s ELSE %(woke)s END,
+               %(now)s, told.tenant, synced.id, told.at, told.first, told.last
+        FROM told
+        LEFT JOIN LATERAL (
+            SELECT organisation.id FROM connections_organisation organisation
+            JOIN connections_connection owner ON owner.id = organisation.connection_id
+            WHERE organisation.external_id = told.tenant AND organisation.chosen
+                  AND owner.kind = 'xero' LIMIT 1
+        ) AS synced ON true
+        ORDER BY told.tenant, told.event_id
+        ON CONFLICT (tenant_id, event_id) DO NOTHING
+        RETURNING event_id, organisation_id, outcome
+    )
 """
 _CONNECTWISE = """
     INSERT INTO connectwise_callback_events (
@@ -60,38 +64,18 @@ class Arrived(msgspec.Struct, frozen=True):
     connection_id: int
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """How many events of each delivery were new, and what they wake."""
-
-    counts: list[int]
-    wakes: Wakes
-
-
-def store_xero(arrived: Sequence[Arrived]) -> Stored:
-    """Store the events of some deliveries, each once. One statement; run it in a transaction."""
-    rows, owners, feeds = _rows(arrived)
-    counts = [0] * len(arrived)
-    wakes: Wakes = set()
-    for event_id, organisation_id, outcome in _insert(rows):
-        counts[owners[event_id]] += 1
-        if outcome == Outcome.WOKE:
-            wakes |= {(organisation_id, feed) for feed in feeds[event_id]}
-    return Stored(counts, wakes)
-
-
-def _rows(
-    arrived: Sequence[Arrived],
-) -> tuple[list[tuple[Any, ...]], dict[str, int], dict[str, tuple[str, ...]]]:
-    """The rows to insert; of each event the delivery that it counts for, and its feeds."""
+def xero_values(arrived: Sequence[Arrived]) -> tuple[dict[str, Any], dict[str, int]]:
+    """The values of XERO_STORED for some deliveries, and for each event its delivery's place."""
     rows: list[tuple[Any, ...]] = []
     owners: dict[str, int] = {}
-    feeds: dict[str, tuple[str, ...]] = {}
     for number, one in enumerate(arrived):
         for notice in one.delivery.notices:
             if notice.event_id not in owners:
-                owners[notice.event_id], feeds[notice.event_id] = number, notice.feeds
+                owners[notice.event_id] = number
                 rows.append(_row(one, notice))
-    return rows, owners, feeds
+    columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    words = {outcome.name.lower(): outcome.value for outcome in Outcome}
+    return {**columns, **words, "now": now()}, owners
 
 
 def _row(one: Arrived, notice: Notice) -> tuple[Any, ...]:
@@ -101,23 +85,12 @@ def _row(one: Arrived, notice: Notice) -> tuple[Any, ...]:
         _cut(notice.category, 64),
         _cut(notice.action, 32),
         _cut(notice.external_id, 100),
-        len(notice.feeds),
+        ",".join(notice.feeds),
         _cut(notice.organisation_external_id, 100),
         notice.at,
         one.delivery.first,
         one.delivery.last,
     )
-
-
-def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[str, int, str]]:
-    if not rows:
-        return []
-    columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
-    words = {outcome.name.lower(): outcome.value for outcome in Outcome}
-    with connection.cursor() as cursor:
-        cursor.execute(_XERO, {**columns, **words, "now": now()})
-        found: list[tuple[str, int, str]] = cursor.fetchall()
-        return found
 
 
 def store_callback(connection_id: int, notice: Callback, *, waits: bool) -> bool:

@@ -90,9 +90,7 @@ def test_an_event_that_comes_twice_is_stored_once(books, deliver):
 
 def test_what_is_not_read_is_stored_and_wakes_nothing(books, deliver):
     subscription = event("tenant-1", 3, "SUBSCRIPTION") | {"tenantType": "APPLICATION"}
-    answer = deliver(
-        [event("tenant-1", 1, "WAREHOUSE"), event("tenant-unknown", 2), subscription]
-    )
+    answer = deliver([event("tenant-1", 1, "WAREHOUSE"), event("tenant-unknown", 2), subscription])
     assert answer["X-Psaltery-Stored"] == "3"
     found = dict(XeroEvent.objects.values_list("category", "outcome"))
     assert found == {"WAREHOUSE": "ignored", "INVOICE": "unknown", "SUBSCRIPTION": "ignored"}

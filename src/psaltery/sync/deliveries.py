@@ -1,0 +1,39 @@
+"""Deliveries of Xero: stored and their feeds woken by one statement, many deliveries at once."""
+
+from collections.abc import Sequence
+
+from django.db import connection
+
+from psaltery.inbound.storing import XERO_STORED, Arrived, xero_values
+from psaltery.sync.wake import ASLEEP, VALUES, queue_reading
+
+# One round trip and one commit for what arrives at the same time.
+_STORE = f"""
+    WITH {XERO_STORED},
+    wanted AS (
+        SELECT DISTINCT stored.organisation_id AS organisation, feed.name
+        FROM stored JOIN told ON told.event_id = stored.event_id,
+             unnest(string_to_array(told.feeds, ',')) AS feed (name)
+        WHERE stored.outcome = %(woke)s
+    ),
+    {ASLEEP}
+    SELECT (SELECT array_agg(event_id) FROM stored), (SELECT array_agg(id) FROM asleep),
+           (SELECT array_agg(organisation_id) FROM asleep), (SELECT array_agg(ahead) FROM asleep)
+"""  # noqa: S608 -- the parts are constants
+
+
+def keep(arrived: Sequence[Arrived]) -> list[int]:
+    """Store the events of some deliveries, each once; how many of each delivery were new.
+
+    They are durable when this returns, and so is the wake of their feeds. Outside a transaction.
+    """
+    values, owners = xero_values(arrived)
+    with connection.cursor() as cursor:
+        cursor.execute(_STORE, {**values, **VALUES})
+        new, feeds, organisations, ahead = cursor.fetchone()
+    if feeds:
+        queue_reading(list(zip(feeds, organisations, ahead, strict=True)))
+    counts = [0] * len(arrived)
+    for event_id in new or ():
+        counts[owners[event_id]] += 1
+    return counts
