@@ -100,6 +100,12 @@ class NewContactForm(RepairForm):
     name = forms.CharField(label="Name in the books", max_length=255)
 
 
+class NumberForm(RepairForm):
+    """Another number in the books."""
+
+    number = forms.CharField(label="Number in the books", max_length=64)
+
+
 class NothingAsked(RepairForm):
     """A repair that needs no answer."""
 

@@ -18,7 +18,9 @@ class Card(models.Model):
 
     code = models.CharField(max_length=64, db_index=True)  # of the error catalogue
     cause = models.CharField(max_length=255)
-    topic = models.CharField(max_length=16, default="posting")  # posting, payment, drift, connection
+    topic = models.CharField(
+        max_length=16, default="posting"
+    )  # posting, payment, drift, connection
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     severity = models.CharField(max_length=10, default="error")  # error, warning
     organisation = models.ForeignKey(Organisation, null=True, on_delete=models.CASCADE)

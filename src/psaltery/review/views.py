@@ -40,6 +40,15 @@ _ASK_FIRST = {
     "repost": "The link to the old document is removed, and it is posted again as a new one.",
     "accept_books": "The books keep what they have; the change in the PSA is not written.",
 }
+# What pressing a button that asks nothing does.
+_SAYS = {
+    "retry": "For when the cause was mended elsewhere.",
+    "restore_contact": "The contact becomes active again in the books.",
+    "read_settings": "Accounts, rates, currencies and lock dates are read from the books now.",
+    "accept_drift": "The books stay as they are, and this difference is not told again.",
+    "revert_drift": "The books get the PSA's version back, if they may still be edited.",
+    "make_rule": "The mapping is changed, so that the next documents become like this one.",
+}
 _ROUTE_FIELDS = {
     "location": "location", "department": "department", "territory": "territory",
     "company": "company_name", "currency": "currency", "agreement_type": "agreement_type",
@@ -227,7 +236,7 @@ class Way:
     form: forms.RepairForm
     template: str
     is_first: bool
-    warning: str = ""
+    says: str = ""
     more: dict[str, Any] | None = None
 
 
@@ -253,7 +262,8 @@ def _way(
         _focus(form)
     template = _TEMPLATES.get(name, "review/repair_form.html")
     more = _MORE[name](request, row) if name in _MORE else None
-    return Way(name, repair.label, form, template, is_first, _ASK_FIRST.get(name, ""), more)
+    says = _ASK_FIRST.get(name) or _SAYS.get(name, "")
+    return Way(name, repair.label, form, template, is_first, says, more)
 
 
 def _focus(form: forms.RepairForm) -> None:
@@ -270,6 +280,8 @@ _TEMPLATES = {
     "repost": "review/repair_ask.html",
     "accept_books": "review/repair_ask.html",
     "read_settings": "review/repair_button.html",
+    "accept_drift": "review/repair_button.html",
+    "revert_drift": "review/repair_button.html",
     "restore_contact": "review/repair_button.html",
 }
 
@@ -287,6 +299,8 @@ def _form(name: str, row: Card, data: Any) -> forms.RepairForm:
         company = queries.company_of(row)
         start = {"name": company.name if company else row.subject}
         return forms.NewContactForm(data, prefix=name, initial=start)
+    if name == "renumber":
+        return forms.NumberForm(data, prefix=name, initial={"number": f"{row.subject}-2"})
     return forms.NothingAsked(data, prefix=name)
 
 

@@ -14,19 +14,21 @@ from psaltery.connections.opening import open_books
 from psaltery.desk.models import Company, Document
 from psaltery.ledger.models import BillingInvoice, Customer
 from psaltery.ledger.service import remember
-from psaltery.mapping.lookup import KEYS
+from psaltery.mapping.lookup import KEYS, PURCHASE_LISTS, list_for, what_of
 from psaltery.mapping.models import Mapping as MappingRow
 from psaltery.mapping.routing import FIELDS
-from psaltery.mapping.service import add_route, link_contact, set_mapping, source
+from psaltery.mapping.service import add_route, key_label, link_contact, set_mapping, source
 from psaltery.matching.models import PaymentBack
 from psaltery.posting import watch
 from psaltery.posting.contacts import make_contact, restore_contact
-from psaltery.posting.models import Link
+from psaltery.posting.models import Link, Posting
 from psaltery.posting.service import skip
+from psaltery.records.books import Status
 from psaltery.records.drafts import BooksKind
+from psaltery.records.psa import DocumentKind
 from psaltery.review.catalogue import entry
 from psaltery.review.models import Blocked, Card
-from psaltery.review.service import resolve
+from psaltery.review.service import release, resolve
 from psaltery.sync import force, push, queue
 
 Answers = Mapping[str, str]
@@ -122,7 +124,8 @@ _BROKEN_TARGETS = (
 def _map(list_: str) -> Callable[[Card, Answers], str]:
     def act(card: Card, answers: Answers) -> str:
         organisation, target = _organisation(card), answers["target"]
-        keys = mapped_keys(card, list_, answers)
+        mapped = list_of(card, list_)
+        keys = mapped_keys(card, mapped, answers)
         if not keys:
             raise BadSettings(
                 "The books did not say which mapping is to blame. Change it on the mapping page, "
@@ -131,15 +134,24 @@ def _map(list_: str) -> Callable[[Card, Answers], str]:
             )
         with transaction.atomic():
             for kind, key in keys:
-                set_mapping(organisation, list_, kind, key, target)
-        return f"{_keys_in_words(list_, keys)} → {target}"
+                set_mapping(organisation, mapped, kind, key, target)
+        return f"{_keys_in_words(mapped, keys)} → {target}"
 
     return act
 
 
+def list_of(card: Card, what: str) -> str:
+    """The list that a mapping repair of this card changes: that of purchases has its own."""
+    return list_for(what, DocumentKind.BILL) if _is_purchase(card) else what
+
+
+def _is_purchase(card: Card) -> bool:
+    return str(card.details.get("list", "")) in PURCHASE_LISTS
+
+
 def _keys_in_words(list_: str, keys: Sequence[tuple[str, str]]) -> str:
-    labels = KEYS[list_]
-    words = [f"{labels[kind]} “{key}”" if key else labels[kind] for kind, key in keys]
+    labels = [(key_label(list_, kind), key) for kind, key in keys]
+    words = [f"{label} “{key}”" if key else label for label, key in labels]
     return ", ".join(words)
 
 
@@ -157,7 +169,7 @@ def mapped_keys(card: Card, list_: str, answers: Answers) -> list[tuple[str, str
         found = list(rows.filter(target=card.subject).values_list("key_kind", "key"))
         if found:
             return found
-    about = card.details.get(list_, card.details)
+    about = card.details.get(what_of(list_), card.details)
     kind = about.get("key_kind", "") if isinstance(about, dict) else ""
     return [(kind, str(about.get("key", "")))] if kind in KEYS[list_] else []
 
@@ -242,6 +254,8 @@ def _adopt(card: Card, answers: Answers) -> str:
         )
     if Link.objects.filter(organisation=organisation, books_id=books_id).exists():
         raise BadSettings("That document is linked to another one already.", which="card")
+    if row.status in (Status.VOIDED, Status.DELETED):
+        raise BadSettings(f"{row.number} is {row.status} in the books.", which="card")
     same = row.total == document.total
     Link.objects.create(
         document=document,
@@ -258,11 +272,31 @@ def _adopt(card: Card, answers: Answers) -> str:
     return f"{document.number} was linked to the document in {organisation.name}"
 
 
+def _renumber(card: Card, answers: Answers) -> str:
+    """Another number in the books, where the PSA's is taken by a document that is not this one."""
+    organisation, document = _organisation(card), _document(card)
+    number = answers["number"].strip()
+    if number == document.number:
+        raise BadSettings("That is the number that is taken.", which="number")
+    if BillingInvoice.objects.filter(organisation=organisation, number=number).exists():
+        raise BadSettings(f"{organisation.name} has a document {number} already.", which="number")
+    Posting.objects.filter(document=document).update(books_number=number)
+    return f"{document.number} is posted as {number}"
+
+
 def _accept_books(card: Card, answers: Answers) -> str:
     document = _document(card)
-    Link.objects.filter(document=document).update(fingerprint=document.fingerprint)
-    _accept_drift(card, answers)
-    return f"The books stay as they are for {document.number}"
+    link = _link(card)
+    Link.objects.filter(pk=link.pk).update(fingerprint=document.fingerprint)
+    how = f"The books stay as they are for {document.number}"
+    # The same change may be told as drift too: it is accepted with it.
+    drift = Card.objects.filter(blocked__document=document, topic=watch.TOPIC)
+    for other in [card, *drift.exclude(state=Card.State.RESOLVED)]:
+        if "differences" in other.details:
+            watch.accept(link, other.details["differences"])
+    if card.topic != watch.TOPIC:
+        release([document.pk], how, topic=watch.TOPIC)
+    return how
 
 
 def _accept_drift(card: Card, answers: Answers) -> str:
@@ -288,7 +322,8 @@ def _make_rule(card: Card, answers: Answers) -> str:
         if list_ is None or not 0 <= place < len(trace):
             continue
         key = trace[place][list_]
-        row = set_mapping(link.organisation, list_, key["key_kind"], key["key"], one["theirs"])
+        mapped = list_for(list_, DocumentKind(link.document.kind))
+        row = set_mapping(link.organisation, mapped, key["key_kind"], key["key"], one["theirs"])
         made.append(f"{key['key'] or key['key_kind']} → {row.target}")
     if not made:
         raise BadSettings("Only accounts and tax rates of lines can become a rule.", which="card")
@@ -318,7 +353,10 @@ def _repost(card: Card, answers: Answers) -> str:
                 operation="link.remove",
             )
             link.delete()
-    return f"{document.number} is posted again"
+    how = f"{document.number} is posted again"
+    if card.topic != watch.TOPIC:
+        release([document.pk], how, topic=watch.TOPIC)
+    return how
 
 
 def _skip(card: Card, answers: Answers) -> str:
@@ -353,6 +391,7 @@ REPAIRS: dict[str, Repair] = {
     "create_contact": Repair("Create the contact", (), _create_contact),
     "restore_contact": Repair("Restore the contact", (), _restore_contact),
     "adopt": Repair("They are the same: link them", (), _adopt),
+    "renumber": Repair("Post it under another number", ("number",), _renumber),
     "accept_books": Repair("Keep the books as they are", (), _accept_books),
     "accept_drift": Repair("Accept the books' version", (), _accept_drift),
     "revert_drift": Repair("Write the PSA's version again", (), _revert_drift),

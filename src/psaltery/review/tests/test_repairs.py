@@ -51,7 +51,7 @@ def held(rig: Rig, code: str, **invoice) -> Card:
 
 
 def the_card(code: str) -> Card:
-    found = list(Card.objects.filter(state="open"))
+    found = list(Card.objects.filter(state="open").exclude(topic="drift"))
     assert [card.code for card in found] == [code], [card.sentence for card in found]
     return found[0]
 
@@ -321,8 +321,33 @@ def test_a_voided_document_is_posted_again(rig, writer):
     card = posted_then_voided_then_changed(rig)
     old = Link.objects.get().books_id
     press(writer, card, "repost")
+    rig.work()
+    closed(card)
+    # The sandbox does not give the number of a voided invoice free; Xero's own habit is unknown.
+    card = the_card("number_taken")
+    assert "voided" in refused(writer, card, "adopt")
+    assert "taken" in refused(writer, card, "renumber", number="INV-88")
+    said = press(writer, card, "renumber", number="INV-88-2")
+    assert "INV-88 is posted as INV-88-2" in said
     in_step(rig, card)
     assert Link.objects.get().books_id != old
+    assert Link.objects.get().number == "INV-88-2"
+
+
+def test_a_document_whose_number_is_taken_is_posted_under_another(rig, writer):
+    card = clash(rig, "50.00")
+    press(writer, card, "renumber", number="INV-77-2")
+    posting = in_step(rig, card)
+    assert Link.objects.get().number == "INV-77-2"
+    row = posting.document
+    body = {"number": "INV-77", "stale": True, "lines": [{**LINES[0], "quantity": "3"}]}
+    control(f"{rig.psa_url}/_control/edit_invoice", body)
+    rig.sync()
+    row.refresh_from_db()
+    link = Link.objects.get()
+    assert (link.number, link.total) == ("INV-77-2", row.total)
+    invoice = rig.in_books(link.organisation, f"Invoices/{link.books_id}")["Invoices"][0]
+    assert (invoice["InvoiceNumber"], Decimal(invoice["Total"])) == ("INV-77-2", row.total)
 
 
 def test_the_books_are_kept_as_they_are(rig, writer):
