@@ -47,8 +47,8 @@ def list_(json: Json = False) -> None:
         show_rows(rows, RULES, json=json, empty="Nobody is told anything yet.")
 
 
-@app.command()
-def test(whom: Whom, json: Json = False) -> None:
+@app.command("test")
+def send_test(whom: Whom, json: Json = False) -> None:
     """Send a test now, and say what became of it."""
     with working(json=json):
         from psaltery.notify import outbox

@@ -21,6 +21,7 @@ def met(recipient: Recipient, failure: Failure, moment: datetime, *, trial: bool
 
     What a test meets is shown to whoever asked for it, and is no card's matter.
     """
+    recipient.refresh_from_db(fields=["failing_since"])
     since = recipient.failing_since or moment
     recipient.failing_since, recipient.failure = since, str(failure)
     recipient.save(update_fields=["failing_since", "failure"])
@@ -31,10 +32,9 @@ def met(recipient: Recipient, failure: Failure, moment: datetime, *, trial: bool
 
 def over(recipient: Recipient) -> None:
     """A message arrived: what stood against this recipient is over."""
-    if recipient.failing_since is None and not recipient.failure:
+    failing = Recipient.objects.filter(pk=recipient.pk).exclude(failure="")
+    if not failing.update(failing_since=None, failure=""):
         return
-    recipient.failing_since, recipient.failure = None, ""
-    recipient.save(update_fields=["failing_since", "failure"])
     for about in (_MAIL_SERVER, f"recipient:{recipient.pk}"):
         close_cause(None, CODE, about, "Messages arrive again.")
 
