@@ -41,7 +41,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "account_invalid": _e(
         "The account can't be used on this document",
-        "Choose an account of the right class: revenue for invoices.",
+        "Choose an account of the right class: revenue for invoices, costs for bills.",
         "map_account",
     ),
     "tax_unmapped": _e(
@@ -146,6 +146,27 @@ CATALOGUE: dict[str, Entry] = {
         "Compare the two: link them when they are the same document, or renumber one.",
         "adopt",
         "renumber",
+        "skip",
+    ),
+    "bill_taken": _e(
+        "The books have a bill of this number already",
+        "Compare the two: link them when they are the same paper, or post this one too.",
+        "adopt",
+        "post_anyway",
+        "skip",
+    ),
+    "vendor_number_missing": _e(
+        "The vendor's invoice number is missing",
+        "Enter the number of the vendor's invoice on the purchase order, or post it under the "
+        "order's number.",
+        "post_anyway",
+        "skip",
+    ),
+    "bill_twice": _e(
+        "One invoice of a vendor was received twice",
+        "Look at the vendor's invoice. When it has two deliveries, post this one too; when it was "
+        "received twice, skip it or correct the order in the PSA.",
+        "post_anyway",
         "skip",
     ),
     "number_missing": _e("The document has no number", "Give it a number in the PSA.", "skip"),

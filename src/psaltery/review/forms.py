@@ -122,6 +122,12 @@ def account_choices(organisation: Organisation | None) -> list[Any]:
     return groups
 
 
+def purchase_account_choices(organisation: Organisation | None) -> list[Any]:
+    """Active accounts that a line of a bill may be posted to, by class, costs first."""
+    groups = [group for group in account_choices(organisation) if group[0] != _CLASSES["REVENUE"]]
+    return sorted(groups, key=lambda group: group[0] != _CLASSES["EXPENSE"])
+
+
 def tax_choices(organisation: Organisation | None) -> list[tuple[str, str]]:
     """Active tax rates with their per cent."""
     rows = LedgerTaxRate.objects.filter(organisation=organisation, active=True)

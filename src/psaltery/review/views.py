@@ -38,6 +38,7 @@ STATE_TONES = {"open": "bad", "snoozed": "info", "resolved": "good"}
 _ASK_FIRST = {
     "skip": "They are left out, whatever changes in the PSA, until somebody takes them up again.",
     "repost": "The link to the old document is removed, and it is posted again as a new one.",
+    "post_anyway": "You have looked at it; this does not hold the document any more.",
     "accept_books": "The books keep what they have; the change in the PSA is not written.",
 }
 # What pressing a button that asks nothing does.
@@ -179,6 +180,7 @@ def _card_page(
         "state": _state(row),
         "sums": queries.money_of(row),
         "is_open": is_open,
+        "how": f"{row.resolution.rstrip('.')}.",
         "ways": ways,
         "may_write": writes,
         "snooze_form": forms.SnoozeForm(),
@@ -278,6 +280,7 @@ _TEMPLATES = {
     "retry": "review/repair_button.html",
     "skip": "review/repair_ask.html",
     "repost": "review/repair_ask.html",
+    "post_anyway": "review/repair_ask.html",
     "accept_books": "review/repair_ask.html",
     "read_settings": "review/repair_button.html",
     "accept_drift": "review/repair_button.html",
@@ -290,6 +293,8 @@ def _form(name: str, row: Card, data: Any) -> forms.RepairForm:
     """The form of a repair, empty or filled with what was sent."""
     if name in _MAPS:
         label, list_, choices = _MAPS[name]
+        if repairs.list_of(row, list_) == "purchase_account":
+            choices = forms.purchase_account_choices
         return forms.MapForm(data, label, choices(row.organisation), _scopes(row, list_), name)
     if name == "add_route":
         return forms.RouteForm(data, documents.books_organisations(), _route_scopes(row), name)
