@@ -42,6 +42,8 @@ class InvoiceReader:
         by itself, because the likely cause is that it changed in between.
         """
         closed = self._closed(heads)
+        if not closed:
+            return []
         parts = self._parts([head.id for head in closed])
         facts = self._finder.facts(closed, parts.values())
         found = [(head, document(head, parts[head.id], facts)) for head in closed]
