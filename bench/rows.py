@@ -27,8 +27,7 @@ def multiply(
         cursor.execute("SET synchronous_commit = off")
         cursor.execute(
             f"INSERT INTO {table} ({names}) SELECT {chosen}"
-            f' FROM (SELECT * FROM {table} WHERE "{own}" = %s) AS old CROSS JOIN {among}',
-            [key],
+            f' FROM (SELECT * FROM {table} WHERE "{own}" = {int(key)}) AS old CROSS JOIN {among}'
         )
 
 
