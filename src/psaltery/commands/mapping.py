@@ -20,11 +20,12 @@ routes = typer.Typer(
 )
 app.add_typer(routes, name="routes")
 
+LISTS_HELP = "account, tax, tracking, purchase_account or purchase_tax."
 OrganisationArgument = Annotated[str, typer.Argument(help="Name or number of the organisation.")]
 OrganisationOption = Annotated[
     str, typer.Option("--organisation", "-o", help="Name or number; all when left out.")
 ]
-ListArgument = Annotated[str, typer.Argument(help="account, tax or tracking.")]
+ListArgument = Annotated[str, typer.Argument(help=LISTS_HELP)]
 KindArgument = Annotated[str, typer.Argument(help="Kind of key, e.g. category, tax_code, any.")]
 KeyArgument = Annotated[str, typer.Argument(help="The PSA's value; empty for any and exempt.")]
 PsaOption = Annotated[
@@ -52,7 +53,7 @@ REPORT_ROWS = {"line": "Line", "row": "Row", "result": "Result", "problem": ""}
 @app.command("list")
 def list_(
     organisation: OrganisationOption = "",
-    only: Annotated[str, typer.Option("--list", "-l", help="account, tax or tracking.")] = "",
+    only: Annotated[str, typer.Option("--list", "-l", help=LISTS_HELP)] = "",
     gaps: Annotated[bool, typer.Option("--gaps", help="Only what nothing answers for.")] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Also keys not used and not mapped.")
@@ -67,7 +68,7 @@ def list_(
         rows = [
             row
             for one in _organisations(organisation, json=json)
-            for row in _keys(one, _lists(only, json=json), gaps=gaps, every=every)
+            for row in _keys(one, _shown(one, only, json=json), gaps=gaps, every=every)
         ]
         show_rows(rows, MAPPING_ROWS, json=json, empty="No gaps." if gaps else "Nothing is mapped.")
     if gaps and rows:
@@ -80,6 +81,13 @@ def _lists(only: str, *, json: bool) -> list[str]:
     if only and only not in KEYS:
         stop(f"No list “{only}”. Known: {', '.join(KEYS)}.", ExitCode.USAGE, json=json)
     return [only] if only else list(KEYS)
+
+
+def _shown(organisation: "Organisation", only: str, *, json: bool) -> list[str]:
+    """The list that was asked for, or those that the organisation uses."""
+    from psaltery.sync.coverage import lists_of
+
+    return _lists(only, json=json) if only else [name for name, _ in lists_of(organisation)]
 
 
 def _keys(

@@ -21,6 +21,7 @@ from psaltery.mapping.lookup import (
     folded,
     tax_key,
     tracking_keys,
+    what_of,
 )
 from psaltery.records.psa import Document, DocumentKind, DocumentLine
 
@@ -113,9 +114,10 @@ _DOCUMENT = Document(
 
 def chains(list_: str, line: DocumentLine) -> list[list[Key]]:
     """The chains of keys that a line asks a list for: one for account and tax, one a dimension."""
-    if list_ == "account":
+    what = what_of(list_)
+    if what == "account":
         return [account_keys(line, _DOCUMENT)]
-    if list_ == "tax":
+    if what == "tax":
         return [[tax_key(line, _DOCUMENT)]]
     return [[key] for key in tracking_keys(line, _DOCUMENT) if key.value]
 

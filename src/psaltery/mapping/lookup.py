@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from psaltery.records.psa import Document, DocumentLine
+from psaltery.records.psa import PURCHASES, Document, DocumentKind, DocumentLine
 
 # The kinds of key, most specific first, with the words that pages use for them.
 ACCOUNT_KEYS = {
@@ -23,7 +23,16 @@ ACCOUNT_KEYS = {
 }
 TAX_KEYS = {"tax_code": "Tax code", "exempt": "No tax"}
 TRACKING_KEYS = {"location": "Location", "department": "Department"}
-KEYS = {"account": ACCOUNT_KEYS, "tax": TAX_KEYS, "tracking": TRACKING_KEYS}
+# What is bought goes to other accounts and rates than what is sold: lists of their own.
+_PURCHASE = "purchase_"
+PURCHASE_LISTS = (f"{_PURCHASE}account", f"{_PURCHASE}tax")
+KEYS = {
+    "account": ACCOUNT_KEYS,
+    "tax": TAX_KEYS,
+    "tracking": TRACKING_KEYS,
+    "purchase_account": ACCOUNT_KEYS,
+    "purchase_tax": TAX_KEYS,
+}
 
 _CHAINS = {
     "product": ("product", "category", "agreement_type", "source", "any"),
@@ -76,6 +85,16 @@ class Mappings:
     def uses(self, list_: str, kind: str) -> bool:
         """Whether anything at all is mapped by this kind of key."""
         return any(key[0] == list_ and key[1] == kind for key in self._entries)
+
+
+def list_for(what: str, kind: DocumentKind) -> str:
+    """The list that answers for the account or tax of a kind of document."""
+    return f"{_PURCHASE}{what}" if kind in PURCHASES else what
+
+
+def what_of(list_: str) -> str:
+    """What a list maps to: account, tax or tracking."""
+    return list_.removeprefix(_PURCHASE)
 
 
 def folded(value: str) -> str:

@@ -27,13 +27,16 @@ class Route(models.Model):
 class Mapping(models.Model):
     """One entry: in `organisation`, the PSA's (`key_kind`, `key`) becomes `target`.
 
-    `list` account: target is an account code; tax: a tax type; tracking: an option's id.
+    `list` account: target is an account code; tax: a tax type; tracking: an option's id. Bills and
+    expenses have lists of their own for accounts and taxes.
     """
 
     class List(models.TextChoices):
         ACCOUNT = "account", "Accounts"
         TAX = "tax", "Tax rates"
         TRACKING = "tracking", "Tracking"
+        PURCHASE_ACCOUNT = "purchase_account", "Purchase accounts"
+        PURCHASE_TAX = "purchase_tax", "Purchase tax rates"
 
     organisation = models.ForeignKey(
         Organisation, on_delete=models.CASCADE, related_name="mappings"

@@ -16,7 +16,7 @@ from psaltery.connections.models import Connection, Organisation
 from psaltery.desk.models import Company, Document, Lookup
 from psaltery.kit.text import comparable_name
 from psaltery.ledger.models import Customer
-from psaltery.mapping.lookup import ACCOUNT_KEYS, Entry, Key, Mappings
+from psaltery.mapping.lookup import ACCOUNT_KEYS, PURCHASE_LISTS, Entry, Key, Mappings, what_of
 from psaltery.mapping.models import ContactLink, Mapping
 from psaltery.mapping.routing import FIELDS, Rule, route
 from psaltery.records.psa import Document as Record
@@ -38,6 +38,10 @@ SOURCES = {
     "document": "invoices without parts",
     "freight": "freight",
 }
+
+
+SOLD = ("product", "time", "expense", "agreement", "adjustment")
+PURCHASED = ("product", "freight", "expense")
 
 
 def books_organisations() -> QuerySet[Organisation]:
@@ -65,9 +69,11 @@ def known_keys(organisation: Organisation, list_: str) -> list[Key]:
     """The keys that the PSA's lists name and those that are mapped, whether used or not."""
     mapped = Mapping.objects.filter(organisation=organisation, list=list_)
     keys = [Key(kind, value) for kind, value in mapped.values_list("key_kind", "key")]
-    if list_ == "account":
-        return [*_account_keys(), Key("any", ""), *keys]
-    if list_ == "tax":
+    what = what_of(list_)
+    if what == "account":
+        sources = PURCHASED if list_ in PURCHASE_LISTS else SOLD
+        return [*_account_keys(sources), Key("any", ""), *keys]
+    if what == "tax":
         codes = _lookups("tax_codes").values_list("code", flat=True)
         return [*(Key("tax_code", code) for code in codes if code), Key("exempt", ""), *keys]
     places = _lookups("locations", "departments").values_list("list", "name")
@@ -86,8 +92,8 @@ _NAMED_BY = {
 }
 
 
-def _account_keys() -> Iterable[Key]:
-    for kind in ("product", "time", "expense", "agreement", "adjustment"):
+def _account_keys(sources: Sequence[str]) -> Iterable[Key]:
+    for kind in sources:
         yield Key("source", kind)
     for name, value in _lookups(*_NAMED_BY).values_list("list", "name"):
         yield Key(_NAMED_BY[name], value)

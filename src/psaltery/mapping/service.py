@@ -1,6 +1,6 @@
 """Writes of routes, mappings and contact links. Everything is checked before it is saved."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
@@ -10,11 +10,12 @@ from psaltery.audit.service import Source, record_change
 from psaltery.connections.models import Connection, Organisation
 from psaltery.desk.models import Company
 from psaltery.ledger.models import LedgerAccount, LedgerTaxRate, LedgerTrackingOption
-from psaltery.mapping.lookup import KEYS, folded
+from psaltery.mapping.lookup import KEYS, PURCHASE_LISTS, folded
 from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.routing import FIELDS
 
 _SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
+_PURCHASE_CLASSES = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY")
 
 
 def source(organisation: Organisation) -> Source:
@@ -137,7 +138,7 @@ def _save(organisation: Organisation, wanted: Mapping, target: str, label: str) 
     before = _existing(organisation, wanted.list, kind, key)
     if before is not None and before.target == target:
         return before
-    name = KEYS[wanted.list][kind]
+    name = key_label(wanted.list, kind)
     words = f"{name} “{key}”" if key else name
     # An option's id means nothing to people.
     old = f" (was {before.target})" if before and wanted.list != "tracking" else ""
@@ -156,6 +157,12 @@ def _save(organisation: Organisation, wanted: Mapping, target: str, label: str) 
     return before
 
 
+def key_label(list_: str, kind: str) -> str:
+    """A kind of key as people say it; purchases are told apart."""
+    label = KEYS[list_].get(kind, kind)
+    return f"{label} (purchases)" if list_ in PURCHASE_LISTS else label
+
+
 def _existing(organisation: Organisation, list_: str, key_kind: str, key: str) -> Mapping | None:
     rows = Mapping.objects.filter(organisation=organisation, list=list_, key_kind=key_kind)
     return next((row for row in rows if folded(row.key) == folded(key)), None)
@@ -163,7 +170,7 @@ def _existing(organisation: Organisation, list_: str, key_kind: str, key: str) -
 
 def remove_mapping(mapping: Mapping) -> None:
     """Remove one mapping; what was posted with it stays."""
-    name = KEYS[mapping.list].get(mapping.key_kind, mapping.key_kind)
+    name = key_label(mapping.list, mapping.key_kind)
     words = f"{name} “{mapping.key}”" if mapping.key else name
     with transaction.atomic():
         record_change(
@@ -175,25 +182,44 @@ def remove_mapping(mapping: Mapping) -> None:
 
 
 def _check_account(organisation: Organisation, target: str) -> str:
+    return _checked_account(organisation, target, account_problem)
+
+
+def _check_purchase_account(organisation: Organisation, target: str) -> str:
+    return _checked_account(organisation, target, purchase_account_problem)
+
+
+def _checked_account(
+    organisation: Organisation, target: str, problem_of: Callable[[LedgerAccount], str]
+) -> str:
     account = LedgerAccount.objects.filter(organisation=organisation, code=target).first()
     if not target or account is None:
         raise BadSettings(
             f"{organisation.name} has no account “{target}”. Choose one of its chart of accounts.",
             which="target",
         )
-    problem = account_problem(account)
+    problem = problem_of(account)
     if problem:
         raise BadSettings(problem, which="target")
     return str(account)
 
 
 def account_problem(account: LedgerAccount) -> str:
-    """Why lines can't be posted to an account, in a sentence; "" when they can."""
+    """Why lines of invoices can't be posted to an account, in a sentence; "" when they can."""
+    return _problem(account, _SALES_CLASSES)
+
+
+def purchase_account_problem(account: LedgerAccount) -> str:
+    """Why lines of bills can't be posted to an account, in a sentence; "" when they can."""
+    return _problem(account, _PURCHASE_CLASSES)
+
+
+def _problem(account: LedgerAccount, classes: Sequence[str]) -> str:
     if not account.active:
         return f"Account {account} is archived in the books."
     if account.type == "BANK" or account.system in ("DEBTORS", "CREDITORS"):
         return f"Account {account} can't be used on a line."
-    if account.account_class not in _SALES_CLASSES:
+    if account.account_class not in classes:
         return f"Account {account} is of the wrong class."
     return ""
 
@@ -216,7 +242,13 @@ def _check_tracking(organisation: Organisation, target: str) -> str:
     return str(option)
 
 
-_CHECKS = {"account": _check_account, "tax": _check_tax, "tracking": _check_tracking}
+_CHECKS = {
+    "account": _check_account,
+    "tax": _check_tax,
+    "tracking": _check_tracking,
+    "purchase_account": _check_purchase_account,
+    "purchase_tax": _check_tax,
+}
 
 
 def link_contact(

@@ -7,9 +7,15 @@ from psaltery.adapters.errors import BadSettings
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import LedgerAccount, LedgerTaxRate, LedgerTrackingOption
 from psaltery.mapping.lookup import folded
-from psaltery.mapping.service import account_problem
+from psaltery.mapping.service import account_problem, purchase_account_problem
 
-WORDS = {"account": "account", "tax": "tax rate", "tracking": "tracking option"}
+WORDS = {
+    "account": "account",
+    "tax": "tax rate",
+    "tracking": "tracking option",
+    "purchase_account": "account",
+    "purchase_tax": "tax rate",
+}
 
 
 class Targets:
@@ -85,6 +91,13 @@ def _accounts(organisation: Organisation) -> Read:
     return {row.code: (str(row), account_problem(row)) for row in ordered}
 
 
+def _purchase_accounts(organisation: Organisation) -> Read:
+    rows = LedgerAccount.objects.filter(organisation=organisation).exclude(code="")
+    # Costs first: nearly every line of a bill goes there.
+    ordered = sorted(rows, key=lambda row: (row.account_class != "EXPENSE", row.code))
+    return {row.code: (str(row), purchase_account_problem(row)) for row in ordered}
+
+
 def _tax_rates(organisation: Organisation) -> Read:
     rows: Sequence[LedgerTaxRate] = list(LedgerTaxRate.objects.filter(organisation=organisation))
     names = [str(row) for row in rows]
@@ -110,4 +123,6 @@ _READERS: dict[str, Callable[[Organisation], Read]] = {
     "account": _accounts,
     "tax": _tax_rates,
     "tracking": _options,
+    "purchase_account": _purchase_accounts,
+    "purchase_tax": _tax_rates,
 }

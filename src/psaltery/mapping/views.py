@@ -32,7 +32,7 @@ from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.targets import Targets
 from psaltery.sync import push
-from psaltery.sync.coverage import coverage_of, release
+from psaltery.sync.coverage import coverage_of, lists_of, release
 from psaltery.web.format import badge, count_text
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
@@ -77,7 +77,7 @@ def _to_mapping(number: int) -> HttpResponse:
 def _index(request: HttpRequest, **said: Any) -> HttpResponse:
     every, organisation = _organisations(request)
     values: dict[str, Any] = {"title": "Mapping", "organisations": every, "tab": "account", **said}
-    values["lists"] = Mapping.List.choices
+    values["lists"] = lists_of(*([organisation] if organisation else every))
     if organisation is not None:
         values |= _section(request, organisation)
     part = request.headers.get("HX-Target") == "mapping"
@@ -208,7 +208,7 @@ def routes(request: HttpRequest) -> HttpResponse:
     connection = next((one for one in every if one.pk == wanted), every[0] if every else None)
     if connection is None:
         values = {"title": "Mapping", "tab": "routes", "connections": every}
-        values["lists"] = Mapping.List.choices
+        values["lists"] = lists_of(*queries.books_organisations())
         return render(request, "mapping/routes.html", values)
     if request.method == "POST" and _writes(request):
         return _routes_sent(request, connection)
@@ -271,7 +271,7 @@ def _routes_page(
         "edited": edited or problems,
         "problems": problems,
         "writes": _writes(request),
-        "lists": Mapping.List.choices,
+        "lists": lists_of(*queries.books_organisations()),
     }
     target = request.headers.get("HX-Target", "")
     template = {"routes": "mapping/routes_form.html", "bench": "mapping/bench.html"}.get(
@@ -357,7 +357,7 @@ def contacts(request: HttpRequest) -> HttpResponseBase:
     every, organisation = _organisations(request)
     if organisation is None:
         values = {"title": "Mapping", "tab": "contacts", "organisations": every}
-        values["lists"] = Mapping.List.choices
+        values["lists"] = lists_of(*every)
         return render(request, "mapping/index.html", values)
     page = ListPage(
         queries.companies(organisation),
@@ -383,7 +383,7 @@ def contacts(request: HttpRequest) -> HttpResponseBase:
             "tab": "contacts",
             "organisations": every,
             "organisation": organisation,
-            "lists": Mapping.List.choices,
+            "lists": lists_of(organisation),
         },
     )
     return page.respond(request)

@@ -5,6 +5,8 @@ is in leftovers.py: every booked attempt is looked up before anything is sent ag
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from itertools import groupby
 
 import msgspec
@@ -13,12 +15,14 @@ from django.db.models import Count
 
 from psaltery.adapters.contract import Books
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
+from psaltery.adapters.http import begin_writes_within
 from psaltery.audit.actor import about
 from psaltery.audit.service import Decision as Told
 from psaltery.audit.service import record_decisions
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
+from psaltery.mapping.lookup import list_for
 from psaltery.mapping.service import link_contact, source
 from psaltery.posting.attempts import (
     Booked,
@@ -30,6 +34,7 @@ from psaltery.posting.attempts import (
     tell,
     unbook,
 )
+from psaltery.posting.bills import apart, ask_books
 from psaltery.posting.contacts import make_contacts
 from psaltery.posting.decide import (
     Adopt,
@@ -49,8 +54,13 @@ from psaltery.posting.plan import Planned
 from psaltery.records.books import Status
 from psaltery.records.drafts import Action, BooksKind, Draft, Outcome, Problem
 from psaltery.records.money import cents
+from psaltery.records.psa import DocumentKind
 from psaltery.review.reasons import Reason
 from psaltery.review.service import Held, hold, release
+
+# The books refuse no second bill of the same number. So one is begun at once or not at all: its
+# absence then means something after leftovers.BILL_GRACE.
+BEGIN_WITHIN = timedelta(seconds=20)
 
 
 class Report(msgspec.Struct):
@@ -65,13 +75,23 @@ class Report(msgspec.Struct):
 def carry_out(organisation: Organisation, planned: Sequence[Planned], books: Books) -> Report:
     """Decide and do. Raises the failures of the books after everything certain is stored."""
     report = Report()
+    mirrored, bills = apart(planned)
+    _carry_out(organisation, mirrored, books, report)
+    if bills:
+        ask_books(organisation, bills, books)
+        _carry_out(organisation, bills, books, report)
+    return report
+
+
+def _carry_out(
+    organisation: Organisation, planned: Sequence[Planned], books: Books, report: Report
+) -> None:
     decided = [(one, decide(one.situation)) for one in planned]
     _quiet(organisation, decided, report)
     report.again += make_contacts(organisation, decided, books)
     writes = [write for one, what in decided if (write := _write(one, what, books)) is not None]
     for batch in _batches(writes, books.batch_size):
         _send(organisation, batch, books, report)
-    return report
 
 
 def _batches(writes: Sequence[Write], size: int) -> Iterable[Sequence[Write]]:
@@ -81,10 +101,20 @@ def _batches(writes: Sequence[Write], size: int) -> Iterable[Sequence[Write]]:
         same = list(group)
         together = [write for write in same if write.planned.row.pk not in suspects]
         for start in range(0, len(together), size):
-            yield together[start : start + size]
+            yield from _numbers_apart(together[start : start + size])
         for write in same:
             if write.planned.row.pk in suspects:
                 yield [write]
+
+
+def _numbers_apart(batch: Sequence[Write]) -> Iterable[Sequence[Write]]:
+    """Answers are matched by number: two vendors' bills of one number go in two requests."""
+    rest = list(batch)
+    while rest:
+        first = {write.draft.number.casefold(): write for write in reversed(rest)}
+        yield list(reversed(first.values()))
+        chosen = {id(write) for write in first.values()}
+        rest = [write for write in rest if id(write) not in chosen]
 
 
 def _lost_twice(writes: Sequence[Write]) -> set[int]:
@@ -230,7 +260,20 @@ def _link_contact(organisation: Organisation, planned: Planned, decision: LinkCo
 # Documents.
 
 
+def _in_time(writes: Sequence[Write]) -> AbstractContextManager[None]:
+    """Counted from before the booking: a process may be stopped on any line, for any time."""
+    bills = any(write.draft.kind is BooksKind.BILL for write in writes)
+    return begin_writes_within(BEGIN_WITHIN) if bills else nullcontext()
+
+
 def _send(
+    organisation: Organisation, writes: Sequence[Write], books: Books, report: Report
+) -> None:
+    with _in_time(writes):
+        _book_and_send(organisation, writes, books, report)
+
+
+def _book_and_send(
     organisation: Organisation, writes: Sequence[Write], books: Books, report: Report
 ) -> None:
     booked = book(organisation, writes)
@@ -262,13 +305,19 @@ def _refused_whole(
         return
     # Some may have been made all the same (reference/xero.md 4.2): look before sending one by one.
     numbers = [write.draft.number for write in booked.writes]
-    there = {found.number for found in books.find_documents(booked.writes[0].draft.kind, numbers)}
-    if there:
+    kind = booked.writes[0].draft.kind
+    found = books.find_documents(kind, numbers)
+    # The number of a bill says nothing: other vendors have the same.
+    if found and (kind is not BooksKind.BILL or _any_ours(booked, found)):
         doubt(booked, "The batch was refused, but part of it is in the books.")
         return
     unbook(booked, "The batch was refused as a whole; each document is sent alone.")
     for write in booked.writes:
         _send(organisation, [write], books, report)
+
+
+def _any_ours(booked: Booked, found: Sequence[Outcome]) -> bool:
+    return any(is_ours(write.draft, one) for write in booked.writes for one in found)
 
 
 def _answered(booked: Booked, outcomes: Sequence[Outcome], books: Books, report: Report) -> None:
@@ -308,7 +357,9 @@ def is_ours(draft: Draft, found: Outcome) -> bool:
         return False
     same_money = cents(found.total) == cents(draft.total)
     same_contact = found.contact_id == draft.contact_id
-    return same_money and same_contact and (not found.url or found.url == draft.url)
+    # A bill's number is the vendor's: only the link says that it is this document's.
+    unmarked = not found.url and draft.kind is not BooksKind.BILL
+    return same_money and same_contact and (unmarked or found.url == draft.url)
 
 
 def reasons_of(write: Write, outcome: Outcome, taken: Outcome | None) -> list[Reason]:
@@ -334,17 +385,22 @@ _SHARED = {
 
 def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
     document = write.planned.row
+    bill = write.draft.kind is BooksKind.BILL
     about_ = f"document:{document.pk}"
     sentence = f"{document.number}: {problem.message}"
     if problem.code == "contact_archived":
         about_ = f"contact:{write.draft.contact_id}"
     elif problem.code in _SHARED:
         about_, sentence = f"{_SHARED[problem.code]}:{problem.subject}", problem.message
+        about_ = f"purchase:{about_}" if bill else about_
     details: dict[str, str] = {
         "message": problem.message,
         "contact_id": write.draft.contact_id,
         "company_id": document.company_external_id,
     }
+    if problem.code.startswith(("account_", "tax_")):
+        what = problem.code.partition("_")[0]
+        details["list"] = list_for(what, DocumentKind(document.kind))
     if taken is not None:
         details |= {
             "books_id": taken.external_id,

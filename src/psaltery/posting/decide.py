@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from psaltery.mapping.contacts import Unsure, choose, reference
-from psaltery.posting.draft import build, explain
-from psaltery.posting.policy import Policy
+from psaltery.posting import purchases
+from psaltery.posting.draft import build, explain, is_purchase
+from psaltery.posting.policy import posted_kinds
 from psaltery.posting.situation import Existing, Linked, Situation
 from psaltery.records.books import Status
 from psaltery.records.drafts import ContactDraft, Draft
@@ -76,8 +77,6 @@ class Hold(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
-# The kinds that can be posted, if the organisation's policy says so.
-POSTED = (DocumentKind.INVOICE, DocumentKind.CREDIT_MEMO)
 Decision = Create | Update | Void | Adopt | NewContact | LinkContact | Nothing | Skip | Hold
 
 _EDITABLE = (Status.DRAFT, Status.SUBMITTED, Status.AUTHORISED)
@@ -90,10 +89,10 @@ def decide(situation: Situation) -> Decision:
     document = situation.document
     if situation.gone or not document.closed:
         return Skip("It was removed or reopened in the PSA before it was posted.")
-    if not _posted(document.kind, situation.book.policy):
+    if document.kind not in posted_kinds(situation.book.policy):
         return Skip(f"{_WORDS[document.kind]} are not posted here.")
     if document.total == ZERO:
-        return Skip("The total is zero: there is nothing to collect.")
+        return Skip("The total is zero: there is nothing to collect or to pay.")
     return _first_problem(situation) or _contact(situation) or _new(situation)
 
 
@@ -105,15 +104,10 @@ _WORDS = {
 }
 
 
-def _posted(kind: DocumentKind, policy: Policy) -> bool:
-    """Whether documents of this kind go to the books; the others are kept and shown as skipped."""
-    if kind is DocumentKind.CREDIT_MEMO and not policy.credit_notes:
-        return False
-    return kind in POSTED
-
-
 def _linked(situation: Situation, link: Linked) -> Decision:
     if situation.gone:
+        if link.fingerprint == situation.fingerprint:
+            return Nothing("It is gone from the PSA; the books keep what they have.")
         return _gone(situation, link)
     if not situation.document.closed:
         return _reopened(situation, link)
@@ -154,6 +148,8 @@ def _content(draft: Draft) -> tuple[Any, ...]:
 
 
 def _not_editable(situation: Situation, link: Linked) -> Hold | None:
+    if purchases.is_approved(situation, link):
+        return _hold(situation, "status_not_editable", "was approved in the books, and it")
     if link.status in (Status.VOIDED, Status.DELETED):
         return _hold(situation, "voided_in_books", "was voided or deleted in the books, and it")
     if link.has_money or link.status is Status.PAID:
@@ -170,6 +166,9 @@ def _gone(situation: Situation, link: Linked) -> Decision:
         number = situation.document.number
         sentence = f"{number} was deleted in the PSA, but money lies on it in the books."
         return Hold((_about_document(situation, "has_payments", sentence),))
+    if purchases.is_approved(situation, link):
+        sentence = f"{situation.document.number} was deleted in the PSA, but approved in the books."
+        return Hold((_about_document(situation, "status_not_editable", sentence),))
     by_delete = link.status in (Status.DRAFT, Status.SUBMITTED)
     return Void(link.books_id, by_delete, "It was deleted in the PSA.")
 
@@ -202,6 +201,9 @@ def _first_problem(situation: Situation) -> Hold | None:
     document, book = situation.document, situation.book
     if not document.number:
         return Hold((_about_document(situation, "number_missing", "It has no number."),))
+    doubt = purchases.doubt(situation)
+    if doubt is not None:
+        return Hold((doubt,))
     if document.total < ZERO:
         sentence = f"{document.number} is below zero ({document.total:,.2f} {document.currency})."
         return Hold((_about_document(situation, "negative_total", sentence),))
@@ -256,7 +258,8 @@ def _contact(situation: Situation) -> Decision | None:
         return Hold((_unsure(situation, company, found),))
     if found is not None:
         return LinkContact(found.candidate.external_id, found.candidate.name, found.how)
-    if not situation.book.policy.create_contacts:
+    # Who works here is no vendor that may be made unseen: a person says whom the books owe.
+    if not situation.book.policy.create_contacts or situation.document.kind is DocumentKind.EXPENSE:
         sentence = f"{company.name} is not in {situation.book.name}."
         return Hold((_about_company(situation, "contact_missing", company, sentence),))
     return NewContact(contact_draft(company))
@@ -359,7 +362,8 @@ def _same_number(situation: Situation, existing: Existing) -> Decision:
     document = situation.document
     same_money = cents(existing.total) == cents(document.total)
     same_contact = existing.contact_id == situation.contact_link_id
-    if same_money and same_contact and existing.status not in (Status.VOIDED, Status.DELETED):
+    live = existing.status not in (Status.VOIDED, Status.DELETED)
+    if same_money and same_contact and live and not purchases.is_of_another(situation, existing):
         return Adopt(existing, "Number, customer and total agree: it was in the books already.")
     sentence = (
         f"{document.number} is already used in {situation.book.name} for {existing.contact_name}, "
@@ -373,4 +377,5 @@ def _same_number(situation: Situation, existing: Existing) -> Decision:
         "books_status": existing.status.value,
         "books_date": str(existing.issued_on or ""),
     }
-    return Hold((_about_document(situation, "number_taken", sentence, **details),))
+    code = "bill_taken" if is_purchase(document) else "number_taken"
+    return Hold((_about_document(situation, code, sentence, **details),))

@@ -12,20 +12,22 @@ from psaltery.mapping.lookup import (
     Choice,
     Mappings,
     account_keys,
+    list_for,
     tax_key,
     tracking_keys,
 )
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
 from psaltery.posting.situation import AccountFact, Situation, TaxFact
-from psaltery.records.books import TaxMode
+from psaltery.records.books import Status, TaxMode
 from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
 from psaltery.records.money import ZERO, cents
-from psaltery.records.psa import Document, DocumentKind, DocumentLine
+from psaltery.records.psa import PURCHASES, Document, DocumentKind, DocumentLine
 from psaltery.review.reasons import Reason
 
 Reasons = tuple[Reason, ...]
 # Classes that a sale may be posted to (E12); liabilities for deferred revenue.
 _SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
+_PURCHASE_CLASSES = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY")
 _DESCRIPTION = 4000
 # What a document becomes in the books.
 BOOKS_KINDS = {
@@ -60,9 +62,9 @@ def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Dr
     document, policy = situation.document, situation.book.policy
     return Draft(
         kind=BOOKS_KINDS[document.kind],
-        number=document.number,
+        number=situation.books_number or document.number,
         contact_id=situation.contact_link_id,
-        status=policy.status,
+        status=_status(situation),
         issued_on=document.issued_on,
         due_on=_due(document.issued_on, document.due_on, policy.due_days),
         currency=document.currency or situation.book.base_currency,
@@ -70,12 +72,43 @@ def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Dr
         lines=tuple(lines),
         reference=document.customer_po or document.reference,
         url=situation.source_url,
-        branding_theme_id=policy.branding_theme_id,
+        # A theme is how an invoice looks that we print; a bill is the vendor's.
+        branding_theme_id="" if is_purchase(document) else policy.branding_theme_id,
         external_id=external_id,
         subtotal=_net(situation),
         tax=document.tax,
         total=document.total,
     )
+
+
+def is_purchase(document: Document) -> bool:
+    """Whether the document is owed to somebody: a bill in the books."""
+    return document.kind in PURCHASES
+
+
+# In this order a document goes through the books; never back, since people approve it there.
+_STEPS = (Status.DRAFT, Status.SUBMITTED, Status.AUTHORISED)
+
+
+def _status(situation: Situation) -> Status:
+    """What the settings say, or what somebody has made of it in the books already."""
+    policy, link = situation.book.policy, situation.link
+    wanted = policy.bill_status if is_purchase(situation.document) else policy.status
+    reached = link.status if link is not None and link.status in _STEPS else wanted
+    return max(wanted, reached, key=_STEPS.index) if wanted in _STEPS else wanted
+
+
+def _list(situation: Situation, what: str) -> str:
+    return list_for(what, situation.document.kind)
+
+
+def _bought(situation: Situation) -> str:
+    """Purchases are told apart in sentences and causes: they have lists of their own."""
+    return "purchase " if is_purchase(situation.document) else ""
+
+
+def _cause(situation: Situation, about: str) -> str:
+    return f"purchase:{about}" if is_purchase(situation.document) else about
 
 
 def _due(issued_on: date, due_on: date | None, days: int) -> date:
@@ -119,7 +152,8 @@ def _description(line: DocumentLine, quantity: Decimal) -> str:
 
 
 def _account(situation: Situation, line: DocumentLine, reasons: list[Reason]) -> AccountFact | None:
-    choice = situation.book.mappings.first("account", account_keys(line, situation.document))
+    list_ = _list(situation, "account")
+    choice = situation.book.mappings.first(list_, account_keys(line, situation.document))
     if choice.entry is None:
         reasons.append(_unmapped_account(situation, choice))
         return None
@@ -127,7 +161,8 @@ def _account(situation: Situation, line: DocumentLine, reasons: list[Reason]) ->
     fact = situation.book.accounts.get(code)
     problem = _account_problem(situation, code, fact)
     if problem is not None:
-        reasons.append(msgspec.structs.replace(problem, details=_mapping_details(choice)))
+        details = {"list": list_, **_mapping_details(choice)}
+        reasons.append(msgspec.structs.replace(problem, details=details))
         return None
     return fact
 
@@ -142,10 +177,11 @@ def _unmapped_account(situation: Situation, choice: Choice) -> Reason:
     words = f"{ACCOUNT_KEYS[first.kind].lower()} “{first.value}”"
     return Reason(
         code="account_unmapped",
-        about=f"{first.kind}:{first.value.casefold()}",
+        about=_cause(situation, f"{first.kind}:{first.value.casefold()}"),
         subject=first.value,
-        sentence=f"{situation.book.name} has no account for the {words}.",
+        sentence=f"{situation.book.name} has no {_bought(situation)}account for the {words}.",
         details={
+            "list": _list(situation, "account"),
             "key_kind": first.kind,
             "key": first.value,
             "tried": [[key.kind, key.value] for key in choice.tried],
@@ -155,30 +191,35 @@ def _unmapped_account(situation: Situation, choice: Choice) -> Reason:
 
 def _account_problem(situation: Situation, code: str, fact: AccountFact | None) -> Reason | None:
     book = situation.book.name
+    bought = is_purchase(situation.document)
+    classes = _PURCHASE_CLASSES if bought else _SALES_CLASSES
     if fact is None:
         found, sentence = "account_missing", f"Account {code} does not exist in {book}."
     elif not fact.active:
         found, sentence = "account_archived", f"Account {code} {fact.name} is archived in {book}."
-    elif fact.account_class not in _SALES_CLASSES or fact.system in ("DEBTORS", "CREDITORS"):
+    elif fact.account_class not in classes or fact.system in ("DEBTORS", "CREDITORS"):
         found = "account_invalid"
-        sentence = f"Account {code} {fact.name} of {book} can't be used on an invoice."
+        paper = "a bill" if bought else "an invoice"
+        sentence = f"Account {code} {fact.name} of {book} can't be used on {paper}."
     else:
         return None
-    return Reason(code=found, about=f"account:{code}", subject=code, sentence=sentence)
+    about = _cause(situation, f"account:{code}")
+    return Reason(code=found, about=about, subject=code, sentence=sentence)
 
 
 def _tax(situation: Situation, line: DocumentLine, reasons: list[Reason]) -> TaxFact | None:
     key = tax_key(line, situation.document)
-    choice = situation.book.mappings.first("tax", [key])
-    details = {"key_kind": key.kind, "key": key.value}
+    list_ = _list(situation, "tax")
+    choice = situation.book.mappings.first(list_, [key])
+    details = {"list": list_, "key_kind": key.kind, "key": key.value}
     what = f"the tax code “{key.value}”" if key.kind == "tax_code" else "lines without tax"
     if choice.entry is None:
         reasons.append(
             Reason(
                 code="tax_unmapped",
-                about=f"{key.kind}:{key.value.casefold()}",
+                about=_cause(situation, f"{key.kind}:{key.value.casefold()}"),
                 subject=key.value or "no tax",
-                sentence=f"{situation.book.name} has no tax rate for {what}.",
+                sentence=f"{situation.book.name} has no {_bought(situation)}tax rate for {what}.",
                 details=details,
             )
         )
@@ -188,7 +229,7 @@ def _tax(situation: Situation, line: DocumentLine, reasons: list[Reason]) -> Tax
         reasons.append(
             Reason(
                 code="tax_invalid",
-                about=f"tax:{choice.entry.target}",
+                about=_cause(situation, f"tax:{choice.entry.target}"),
                 subject=choice.entry.target,
                 sentence=f"The tax rate {choice.entry.target}, chosen for {what}, "
                 f"is not active in {situation.book.name}.",
@@ -203,15 +244,19 @@ def _tax_not_for_account(
     situation: Situation, line: DocumentLine, account: AccountFact, rate: TaxFact
 ) -> Reason:
     mappings, document = situation.book.mappings, situation.document
-    chosen = mappings.first("account", account_keys(line, document))
-    taxed = mappings.first("tax", [tax_key(line, document)])
+    chosen = mappings.first(_list(situation, "account"), account_keys(line, document))
+    taxed = mappings.first(_list(situation, "tax"), [tax_key(line, document)])
     return Reason(
         code="tax_not_for_account",
-        about=f"pair:{account.code}:{rate.tax_type}",
+        about=_cause(situation, f"pair:{account.code}:{rate.tax_type}"),
         subject=f"{rate.tax_type} on {account.code}",
         sentence=f"The tax rate {rate.name} can't be used with account {account.code} "
         f"{account.name} in {situation.book.name}.",
-        details={"account": _mapping_details(chosen), "tax": _mapping_details(taxed)},
+        details={
+            "list": _list(situation, "account"),
+            "account": _mapping_details(chosen),
+            "tax": _mapping_details(taxed),
+        },
     )
 
 
@@ -291,7 +336,8 @@ def _rounding_line(situation: Situation, missing: Decimal) -> DraftLine | Reason
     code = book.policy.adjustment_account or next(
         (fact.code for fact in book.accounts.values() if fact.system == "ROUNDING"), ""
     )
-    untaxed = book.mappings.first("tax", [tax_key(_UNTAXED, situation.document)]).entry
+    untaxed_key = tax_key(_UNTAXED, situation.document)
+    untaxed = book.mappings.first(_list(situation, "tax"), [untaxed_key]).entry
     if not code or untaxed is None:
         return Reason(
             code="adjustment_account_missing",
@@ -353,7 +399,11 @@ def _mismatch(situation: Situation, code: str, reached: Totals) -> Reason:
         about=f"document:{document.external_id}",
         subject=document.number,
         sentence=sentence,
-        details={"key_kind": "tax_code", "key": document.tax_code},
+        details={
+            "list": _list(situation, "tax"),
+            "key_kind": "tax_code",
+            "key": document.tax_code,
+        },
     )
 
 
@@ -378,8 +428,9 @@ def explain(situation: Situation, draft: Draft) -> dict[str, Any]:
 
 def explain_line(mappings: Mappings, document: Document, line: DocumentLine) -> dict[str, Any]:
     """The chain of one line: which entry answered for its account, tax and tracking, if any."""
-    account = mappings.first("account", account_keys(line, document))
-    tax = mappings.first("tax", [tax_key(line, document)])
+    kind = document.kind
+    account = mappings.first(list_for("account", kind), account_keys(line, document))
+    tax = mappings.first(list_for("tax", kind), [tax_key(line, document)])
     tracking = [
         mappings.first("tracking", [key]) for key in tracking_keys(line, document) if key.value
     ]

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import msgspec
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from psaltery.adapters.contract import Books
 from psaltery.connections.models import Organisation
@@ -19,22 +19,31 @@ from psaltery.kit.clock import now
 from psaltery.mapping.contacts import reference
 from psaltery.posting.attempts import OPEN, settle, settle_contact, tell
 from psaltery.posting.carry_out import is_ours
-from psaltery.posting.models import Attempt, Posting
+from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.records.books import Status
 from psaltery.records.drafts import Action, BooksKind, Draft, Outcome
 
 # A request that is still under way must have landed before its absence means anything.
 GRACE = timedelta(seconds=5)
+# The books take a second bill of the same number: its absence means something only when no server
+# would still be at it (we begin within 20 s, and give up after 60 s more).
+BILL_GRACE = timedelta(minutes=4)
+_NEW_BILLS = Q(kind=BooksKind.BILL, action=Action.CREATE)
 
 
 def ripe() -> QuerySet[Attempt]:
     """Open attempts that can be judged now."""
+    return _lost().exclude(_NEW_BILLS, booked_at__gte=now() - BILL_GRACE)
+
+
+def _lost() -> QuerySet[Attempt]:
+    """Open attempts that are looked up: what is found is settled, however young."""
     return Attempt.objects.filter(state__in=OPEN, booked_at__lt=now() - GRACE)
 
 
 def settle_leftovers(organisation: Organisation, books: Books) -> list[int]:
     """Look up every open attempt of an organisation; returns the documents that were found."""
-    mine = ripe().filter(organisation=organisation)
+    mine = _lost().filter(organisation=organisation)
     attempts = list(mine.select_related("document", "company", "organisation"))
     contacts = [attempt for attempt in attempts if attempt.kind == "contact"]
     _contacts(contacts, books)
@@ -92,10 +101,22 @@ def _judge(attempt: Attempt, outcomes: Sequence[Outcome]) -> bool:
     attempt.document = Document.objects.select_for_update().get(pk=attempt.document_id)
     draft = msgspec.convert(attempt.draft, Draft, strict=False)
     for outcome in outcomes:
-        if _arrived(attempt, draft, outcome):
+        if _arrived(attempt, draft, outcome) and not _is_linked(attempt, outcome):
             return settle(attempt, outcome, how="found")
-    _abandon(attempt)
+    if not _may_still_arrive(attempt):
+        _abandon(attempt)
     return False
+
+
+def _may_still_arrive(attempt: Attempt) -> bool:
+    is_new_bill = attempt.kind == BooksKind.BILL and attempt.action == Action.CREATE
+    return is_new_bill and attempt.booked_at >= now() - BILL_GRACE
+
+
+def _is_linked(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether it is another document's already."""
+    links = Link.objects.filter(organisation=attempt.organisation, books_kind=attempt.kind)
+    return links.filter(books_id=outcome.external_id).exclude(document=attempt.document).exists()
 
 
 def _arrived(attempt: Attempt, draft: Draft, outcome: Outcome) -> bool:

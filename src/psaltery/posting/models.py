@@ -30,6 +30,8 @@ class Posting(models.Model):
     trace = models.JSONField(default=dict)  # which route, mapping and rule chose each value
     fingerprint = models.CharField(max_length=64, blank=True)  # of the document when last decided
     urgent = models.BooleanField(default=False)  # forced by a person
+    books_number = models.CharField(max_length=64, blank=True)  # where it must not be the PSA's
+    waived = models.JSONField(default=list)  # codes of exceptions that a person has let pass
     skipped_by = models.CharField(max_length=255, blank=True)  # stays skipped until taken up
     changed_at = models.DateTimeField(auto_now=True)
 

@@ -29,6 +29,7 @@ from psaltery.posting.situation import (
     Situation,
     TaxFact,
 )
+from psaltery.posting.twins import twins
 from psaltery.records.books import TaxMode
 from psaltery.records.psa import Company, Document, DocumentKind, DocumentLine
 
@@ -81,7 +82,7 @@ def gather(
     postings: Sequence[Posting],
     source_url: Callable[[desk.Document], str],
 ) -> list[Planned]:
-    """The situations of these documents; six queries beside the book's.
+    """The situations of these documents; six queries beside the book's, seven with bills.
 
     `postings` must have been selected with their documents; `source_url` gives a document's deep
     link into the PSA.
@@ -93,6 +94,7 @@ def gather(
     links = {link.document_id: link for link in Link.objects.filter(document__in=rows)}
     counterparts = Counterparts(organisation, rows, links.values())
     people = _Contacts(organisation, companies.values(), contact_links.values())
+    same_numbers = twins(organisation, rows)
     ours = _exported_by_us([row for row in rows if row.posted and row.pk not in links])
     planned = []
     for posting, row in zip(postings, rows, strict=True):
@@ -110,9 +112,13 @@ def gather(
             contact_link_id=linked.contact_external_id if linked else "",
             candidates=people.like(company) if company and not linked else (),
             link=counterparts.of(link) if link else None,
-            existing=None if link else counterparts.unlinked(row),
+            # A person who chose another number has said that the one there is not this one.
+            existing=None if link or posting.books_number else counterparts.unlinked(row),
+            books_number=posting.books_number,
             source_url=source_url(row),
             route=posting.trace.get("route", {}),
+            twin=same_numbers.get(row.pk),
+            waived=frozenset(posting.waived),
             exported_by_us=row.pk in ours,
         )
         planned.append(Planned(posting, row, company, situation))

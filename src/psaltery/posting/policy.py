@@ -2,11 +2,12 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from psaltery.records.books import Status
+from psaltery.records.psa import DocumentKind
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +15,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Status = Status.AUTHORISED  # what posted documents become: draft, submitted, authorised
     credit_notes: bool = True  # whether credit memos become credit notes
+    bills: bool = False  # whether what procurement received becomes bills
+    bill_status: Status = Status.DRAFT  # what bills become: approvals stay in the books
+    expenses: Literal["off", "bills"] = "off"  # whether approved expenses become bills
     create_contacts: bool = True
     post_from: date | None = None  # older documents are adopted or skipped, never posted
     due_days: int = 14  # where neither the PSA nor its terms give a due date
@@ -31,3 +35,14 @@ def stored_policy(policy: Policy) -> dict[str, Any]:
     """The form that `read_policy` reads."""
     plain: dict[str, Any] = msgspec.to_builtins(policy)
     return plain
+
+
+def posted_kinds(policy: Policy) -> tuple[DocumentKind, ...]:
+    """The kinds of documents that go to the books; the others are kept and shown as skipped."""
+    wanted = {
+        DocumentKind.INVOICE: True,
+        DocumentKind.CREDIT_MEMO: policy.credit_notes,
+        DocumentKind.BILL: policy.bills,
+        DocumentKind.EXPENSE: policy.expenses == "bills",
+    }
+    return tuple(kind for kind, posted in wanted.items() if posted)

@@ -67,6 +67,13 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
     posted: Draft | None = None  # what we wrote; None when it was adopted
 
 
+class Twin(msgspec.Struct, frozen=True, kw_only=True):
+    """Another receipt in the PSA that carries the same invoice number of the same vendor."""
+
+    name: str  # its purchase order, and where it stands
+    posted: bool
+
+
 class Existing(msgspec.Struct, frozen=True, kw_only=True):
     """A document of the same number in the books, not linked to anything."""
 
@@ -79,6 +86,7 @@ class Existing(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     status: Status
     issued_on: date | None = None
+    url: str = ""  # the deep link that it carries
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +103,9 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...] = ()  # who else might be the company
     link: Linked | None = None
     existing: Existing | None = None
+    books_number: str = ""  # chosen by a person where the PSA's number is taken
     source_url: str = ""  # deep link to the document in the PSA
+    twin: Twin | None = None  # bills only
+    waived: frozenset[str] = frozenset()  # codes that a person has let pass for this document
     exported_by_us: bool = False  # the PSA's mark of an export is from an earlier write of ours
     route: dict[str, Any] = {}  # the rule that brought it here, for the trace

@@ -6,9 +6,10 @@ from django.db import connection
 
 from psaltery.connections.models import Organisation
 from psaltery.mapping.coverage import Use
-from psaltery.posting.decide import POSTED
+from psaltery.mapping.lookup import PURCHASE_LISTS, what_of
+from psaltery.posting.policy import posted_kinds, read_policy
 from psaltery.records.money import ZERO
-from psaltery.records.psa import DocumentLine
+from psaltery.records.psa import PURCHASES, DocumentLine
 
 # One row for all lines that ask for the same; what a line lacks its document says.
 _USES = """
@@ -30,10 +31,11 @@ _USES = """
 """
 
 
-def uses(organisation: Organisation, since: date) -> list[Use]:
-    """The uses of documents that were routed to an organisation, issued since a day; one query."""
+def uses(organisation: Organisation, since: date, list_: str) -> list[Use]:
+    """The uses of documents that a list answers for: routed to an organisation, of the kinds that
+    it posts, issued since a day; one query."""
     with connection.cursor() as cursor:
-        cursor.execute(_USES, [organisation.pk, since, [str(kind) for kind in POSTED]])
+        cursor.execute(_USES, [organisation.pk, since, _kinds(organisation, list_)])
         rows = cursor.fetchall()
     return [
         Use(
@@ -50,3 +52,12 @@ def uses(organisation: Organisation, since: date) -> list[Use]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _kinds(organisation: Organisation, list_: str) -> list[str]:
+    """Accounts and taxes are mapped apart for what is sold and what is bought; tracking is not."""
+    posted = posted_kinds(read_policy(organisation.settings))
+    if what_of(list_) == "tracking":
+        return [str(kind) for kind in posted]
+    bought = list_ in PURCHASE_LISTS
+    return [str(kind) for kind in posted if (kind in PURCHASES) == bought]

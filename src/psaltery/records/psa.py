@@ -19,6 +19,10 @@ class DocumentKind(StrEnum):
     EXPENSE = "expense"
 
 
+# What is owed to others: bills in the books.
+PURCHASES = (DocumentKind.BILL, DocumentKind.EXPENSE)
+
+
 class Company(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str
     identifier: str

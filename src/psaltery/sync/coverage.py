@@ -6,9 +6,13 @@ from datetime import timedelta
 from psaltery.connections.models import Organisation
 from psaltery.kit.clock import now
 from psaltery.mapping.coverage import Coverage, cover
+from psaltery.mapping.lookup import PURCHASE_LISTS
+from psaltery.mapping.models import Mapping
 from psaltery.mapping.queries import known_keys, mappings_of
 from psaltery.mapping.targets import Targets
+from psaltery.posting.policy import posted_kinds, read_policy
 from psaltery.posting.usage import uses
+from psaltery.records.psa import PURCHASES
 from psaltery.sync.push import reconsider
 
 YEAR = timedelta(days=365)
@@ -17,14 +21,31 @@ _SETTLES = {
     "account": ("account_", "tax_not_for_account", "adjustment_"),
     "tax": ("tax_", "adjustment_", "total_"),
     "tracking": ("tracking_",),
+    "purchase_account": ("account_", "tax_not_for_account", "adjustment_"),
+    "purchase_tax": ("tax_", "adjustment_", "total_"),
 }
+
+
+def lists_of(*organisations: Organisation) -> list[tuple[str, str]]:
+    """The lists that these organisations use, with their labels: those of purchases only where
+    bills or expenses are posted, or something is mapped for them already."""
+    bought = any(
+        set(PURCHASES) & set(posted_kinds(read_policy(one.settings))) for one in organisations
+    )
+    if not bought:
+        mapped = Mapping.objects.filter(list__in=PURCHASE_LISTS)
+        bought = mapped.filter(organisation__in=organisations).exists()
+    every = Mapping.List.choices
+    return [
+        (str(name), str(label)) for name, label in every if bought or name not in PURCHASE_LISTS
+    ]
 
 
 def coverage_of(organisation: Organisation, list_: str, targets: Targets) -> Coverage:
     """One list's coverage of the documents of the last 12 months; a fixed number of queries."""
     return cover(
         list_,
-        uses(organisation, (now() - YEAR).date()),
+        uses(organisation, (now() - YEAR).date(), list_),
         mappings_of(organisation),
         known_keys(organisation, list_),
         targets.wrong,

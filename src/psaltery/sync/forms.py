@@ -22,6 +22,11 @@ STATUSES = [
     (Status.SUBMITTED.value, "Awaiting approval"),
     (Status.AUTHORISED.value, "Authorised: they count at once"),
 ]
+BILL_STATUSES = [
+    (Status.DRAFT.value, "Drafts: somebody approves them in the books"),
+    (Status.SUBMITTED.value, "Awaiting approval"),
+    (Status.AUTHORISED.value, "Authorised: they are to be paid"),
+]
 INTERVALS = (300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 FEED = "every_"
 
@@ -34,6 +39,16 @@ class OrganisationForm(forms.Form):
         label="Credit memos become credit notes",
         help_text="Otherwise they are listed as skipped.",
         required=False,
+    )
+    bills = forms.BooleanField(
+        label="Received purchase orders become bills",
+        help_text="With the vendor's invoice number. Map purchase accounts and taxes first.",
+        required=False,
+    )
+    bill_status = forms.ChoiceField(label="Bills are", choices=BILL_STATUSES)
+    expenses = forms.ChoiceField(
+        label="Approved expenses",
+        choices=[("off", "are not posted"), ("bills", "become bills, owed to the member")],
     )
     create_contacts = forms.BooleanField(
         label="Create contacts that the books don't have",
@@ -114,7 +129,8 @@ class OrganisationForm(forms.Form):
         policy = None
         if self.is_books:
             values = {name: given[name] for name in POLICY}
-            values["status"] = Status(values["status"])
+            for name in ("status", "bill_status"):
+                values[name] = Status(values[name])
             policy = msgspec.structs.replace(self._policy, **values)
         seconds = {
             name.removeprefix(FEED): int(value)
@@ -125,7 +141,8 @@ class OrganisationForm(forms.Form):
 
 
 POLICY = (
-    *("status", "credit_notes", "create_contacts", "post_from", "due_days"),
+    *("status", "credit_notes", "bills", "bill_status", "expenses", "create_contacts"),
+    *("post_from", "due_days"),
     *("adjustment_cap", "adjustment_account", "branding_theme_id"),
 )
 assert set(POLICY) <= set(Policy.__struct_fields__)

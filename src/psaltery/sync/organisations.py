@@ -20,6 +20,9 @@ LEAST_SECONDS, MOST_SECONDS = 300, 86_400
 WORDS = {
     "status": "status of posted documents",
     "credit_notes": "post credit memos",
+    "bills": "post bills",
+    "bill_status": "status of bills",
+    "expenses": "expenses become",
     "create_contacts": "create contacts",
     "post_from": "post from",
     "due_days": "due days",
@@ -65,7 +68,10 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
                 source=source_of(organisation),
                 operation="organisation.settings",
             )
-    return Changed(words, push.reconsider(organisation) if policy else 0)
+    if not policy:
+        return Changed(words)
+    # What was left out by the old policy may go by the new one.
+    return Changed(words, push.reconsider(organisation) + push.take_up(organisation))
 
 
 def _policy(organisation: Organisation, wanted: Policy) -> list[str]:

@@ -30,6 +30,8 @@ from psaltery.posting.carry_out import carry_out
 from psaltery.posting.leftovers import GRACE, settle_leftovers, unripe
 from psaltery.posting.models import Link, Posting
 from psaltery.posting.plan import gather, read_document
+from psaltery.posting.policy import posted_kinds, read_policy
+from psaltery.records.drafts import BooksKind
 from psaltery.records.psa import DocumentKind
 from psaltery.review.models import Blocked
 from psaltery.review.reasons import Reason
@@ -140,6 +142,20 @@ def reconsider(organisation: Organisation, prefix: str = "") -> int:
             ).values("document")
         )
     return _enqueue_all(held.values_list("pk", flat=True))
+
+
+def take_up(organisation: Organisation) -> int:
+    """The policy changed: decide again about what it had left out, not about what people skipped;
+    returns how many documents are now of a kind that is posted."""
+    kinds = posted_kinds(read_policy(organisation.settings))
+    rows = Posting.objects.filter(
+        organisation=organisation,
+        state=Posting.State.SKIPPED,
+        skipped_by="",
+        document__kind__in=kinds,
+        document__link__isnull=True,
+    )
+    return _enqueue_all(rows.values_list("pk", flat=True))
 
 
 def reconsider_companies(connection: Connection, external_ids: Sequence[str]) -> int:
@@ -305,4 +321,6 @@ def _mark(link: Link, site: Organisation) -> None:
 
 def identifier(link: Link) -> str:
     """The batch's name in the PSA: people see who posted, and a lost answer can be found by it."""
-    return f"Psaltery {link.number}"[:50]
+    # Two vendors may give their invoices one number.
+    order = f"{link.document.external_id} " if link.books_kind == BooksKind.BILL else ""
+    return f"Psaltery {order}{link.number}"[:50]

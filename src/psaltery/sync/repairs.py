@@ -1,6 +1,7 @@
 """The repairs that cards offer. One repair ends the cause and releases all it blocked, at once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from django.db import transaction
@@ -21,6 +22,7 @@ from psaltery.mapping.service import add_route, key_label, link_contact, set_map
 from psaltery.matching.models import PaymentBack
 from psaltery.posting import watch
 from psaltery.posting.contacts import make_contact, restore_contact
+from psaltery.posting.draft import BOOKS_KINDS
 from psaltery.posting.models import Link, Posting
 from psaltery.posting.service import skip
 from psaltery.records.books import Status
@@ -247,11 +249,8 @@ def _adopt(card: Card, answers: Answers) -> str:
     """Link the two; what differs is then brought to the PSA's state, if the books allow it."""
     organisation, document = _organisation(card), _document(card)
     books_id = card.details.get("books_id", "")
-    row = BillingInvoice.objects.filter(organisation=organisation, external_id=books_id).first()
-    if row is None:
-        raise BadSettings(
-            "The other document has not been read yet; force the invoices feed.", which="card"
-        )
+    kind = BOOKS_KINDS[DocumentKind(document.kind)]
+    row = _other(organisation, kind, books_id)
     if Link.objects.filter(organisation=organisation, books_id=books_id).exists():
         raise BadSettings("That document is linked to another one already.", which="card")
     if row.status in (Status.VOIDED, Status.DELETED):
@@ -260,7 +259,7 @@ def _adopt(card: Card, answers: Answers) -> str:
     Link.objects.create(
         document=document,
         organisation=organisation,
-        books_kind=BooksKind.INVOICE,
+        books_kind=kind,
         books_id=books_id,
         number=row.number,
         total=row.total,
@@ -270,6 +269,30 @@ def _adopt(card: Card, answers: Answers) -> str:
         how="adopted",
     )
     return f"{document.number} was linked to the document in {organisation.name}"
+
+
+def _other(organisation: Organisation, kind: BooksKind, books_id: str) -> Any:
+    """The document of the books: of the mirror, or asked for where the mirror has none (bills)."""
+    found: Any
+    if kind is BooksKind.BILL:
+        found = open_books(organisation, Priority.INTERACTIVE).get_document(kind, books_id)
+    else:
+        rows = BillingInvoice.objects.filter(organisation=organisation)
+        found = rows.filter(external_id=books_id).first()
+    if found is None:
+        raise BadSettings(
+            "The other document has not been read yet; force the invoices feed.", which="card"
+        )
+    return found
+
+
+def _post_anyway(card: Card, answers: Answers) -> str:
+    """The person has looked: what the card says does not hold this document any more."""
+    document = _document(card)
+    posting = Posting.objects.get(document=document)
+    posting.waived = sorted({*posting.waived, card.code})
+    posting.save(update_fields=["waived"])
+    return f"{document.number} is posted all the same"
 
 
 def _renumber(card: Card, answers: Answers) -> str:
@@ -391,6 +414,7 @@ REPAIRS: dict[str, Repair] = {
     "create_contact": Repair("Create the contact", (), _create_contact),
     "restore_contact": Repair("Restore the contact", (), _restore_contact),
     "adopt": Repair("They are the same: link them", (), _adopt),
+    "post_anyway": Repair("Post it all the same", (), _post_anyway),
     "renumber": Repair("Post it under another number", ("number",), _renumber),
     "accept_books": Repair("Keep the books as they are", (), _accept_books),
     "accept_drift": Repair("Accept the books' version", (), _accept_drift),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from psaltery.adapters.connectwise import posted, probe, procurement, translate, wire
 from psaltery.adapters.connectwise.client import Client
@@ -171,4 +172,7 @@ class ConnectWise:
     def web_address(self, kind: str, external_id: str) -> str:
         """Where a person sees it in ConnectWise's client. Pure."""
         record_id = external_id.partition("-")[0] if kind == "bill" else external_id
-        return record_address(self._fields, _WINDOWS.get(kind, "ServiceFV"), record_id)
+        address = record_address(self._fields, _WINDOWS.get(kind, "ServiceFV"), record_id)
+        _, _, slip = external_id.partition("-") if kind == "bill" else ("", "", "")
+        # Each bill of an order has an address of its own: the books are searched by it.
+        return f"{address}#{quote(slip)}" if slip else address

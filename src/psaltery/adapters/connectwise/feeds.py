@@ -12,10 +12,10 @@ from psaltery.adapters.connectwise.cursors import Cursor
 from psaltery.adapters.connectwise.facts import FactFinder
 from psaltery.adapters.connectwise.invoices import PATH as INVOICES
 from psaltery.adapters.connectwise.invoices import InvoiceReader, Unstable
-from psaltery.adapters.connectwise.lookups import LISTS
+from psaltery.adapters.connectwise.lookups import LISTS, member_company
 from psaltery.adapters.contract import Page
 from psaltery.adapters.errors import BadSettings, Rejected
-from psaltery.records.psa import Document, Lookup
+from psaltery.records.psa import Document
 
 R = TypeVar("R", bound=wire.Record)
 DOCUMENTS = 50  # documents a page: each page is one transaction of the hub, and bounded in calls
@@ -116,16 +116,18 @@ class Feeds:
         locations = self._finder.locations() if approved else {}
         return _page([procurement.expense(row, locations) for row in approved], rows, cursor)
 
-    def _lookups(self, cursor: Cursor) -> Page[Lookup]:
-        """One page of one list; the lists are small and have no reliable change date, so every run
-        reads them whole."""
+    def _lookups(self, cursor: Cursor) -> Page[Any]:
+        """One page of one list, members as companies too: expenses are owed to them. The lists
+        are small and have no reliable change date, so every run reads them whole."""
         chosen = LISTS[cursor.step]
         rows = self._client.page(chosen.path, chosen.type, after=cursor.after)
-        found = tuple(chosen.translate(chosen.name, row) for row in rows.rows)
+        found: list[Any] = [chosen.translate(chosen.name, row) for row in rows.rows]
+        if chosen.name == "members":
+            found += [member_company(row) for row in rows.rows]
         step = cursor.step if rows.more else cursor.step + 1
         more = step < len(LISTS)
         following = Cursor(step=step, after=rows.last if rows.more else 0) if more else Cursor()
-        return Page(records=found, cursor=cursors.written(following), more=more, full=True)
+        return Page(records=tuple(found), cursor=cursors.written(following), more=more, full=True)
 
     def _changed(
         self, path: str, type_: type[R], cursor: Cursor, size: int, *, count: bool = True

@@ -9,7 +9,7 @@ from psaltery.adapters.connectwise import wire
 from psaltery.adapters.connectwise.reading import identifier, name, text
 from psaltery.adapters.connectwise.taxes import levels, per_cent
 from psaltery.adapters.connectwise.wire_accounting import TaxCode
-from psaltery.records.psa import Lookup
+from psaltery.records.psa import Company, Lookup
 
 
 class LookupList(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +80,23 @@ def currency(list_name: str, row: wire.Record) -> Lookup:
         name=text(row.name),
         code=identifier(row.currency_code) or text(row.identifier),
         details={"symbol": text(row.symbol)} if text(row.symbol) else {},
+    )
+
+
+def member_company(row: wire.Record) -> Company:
+    """The member as somebody whom the books may owe an expense: "member:" and the id, as the
+    expenses say (procurement.expense); found in the books by vendor number, then by name."""
+    assert isinstance(row, wire.Listed)
+    person = listed("members", row)
+    return Company(
+        external_id=f"member:{row.id}",
+        identifier=person.code,
+        name=person.name,
+        account_number=text(row.vendor_number),
+        email=text(row.office_email),
+        types=("Member",),
+        is_vendor=True,
+        deleted=not person.active,
     )
 
 
