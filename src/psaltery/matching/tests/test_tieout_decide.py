@@ -48,7 +48,13 @@ books_sides = st.builds(
     due=amounts,
 )
 settlements = st.builds(
-    Settled, shown=money, reached=money, elsewhere=money, unread=money, moving=st.booleans()
+    Settled,
+    shown=money,
+    reached=money,
+    elsewhere=money,
+    unread=money,
+    unseen=money,
+    moving=st.booleans(),
 )
 
 
@@ -110,6 +116,7 @@ def one(pair: Pair) -> tuple[Cause, Decimal]:
         ({}, {"due": 40}, {"reached": 70, "moving": True}, ("payment_not_back", 70)),
         ({}, {"due": 40}, {"unread": 70}, ("not_read", 70)),
         ({}, {"due": 40}, {"reached": 70, "shown": 70}, ("unexplained", 70)),
+        ({}, {"due": 40}, {"reached": 70, "shown": 70, "unseen": 70}, ("not_read", 70)),
         ({"balance": 40}, {}, {"shown": 70, "moving": True}, ("payment_not_back", -70)),
         ({"balance": 40}, {}, {}, ("paid_in_psa", -70)),
         ({"kind": "credit_memo"}, {"kind": "credit_note", "due": 60}, {"elsewhere": 50},

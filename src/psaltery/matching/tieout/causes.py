@@ -30,7 +30,7 @@ LABELS = {
     Cause.HELD: "Held by an exception",
     Cause.WAITING: "On its way to the books",
     Cause.SKIPPED: "Skipped",
-    Cause.NOT_READ: "Not read from the books yet",
+    Cause.NOT_READ: "Written, not read back yet",
     Cause.DRAFT: "Draft in the books",
     Cause.VOIDED: "Voided in the books",
     Cause.GONE: "Deleted in the PSA",

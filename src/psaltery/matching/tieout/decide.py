@@ -60,12 +60,14 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     `shown`: what we have written to the PSA. `reached`: what the mirror of the books has on it and
     can go to the PSA. `elsewhere`: credit of a memo that was refunded, or used on invoices that the
     PSA does not have. `unread`: what the books say is settled, whose payments are still to be read.
+    `unseen`: what we have written to the PSA since it was last read.
     """
 
     shown: Decimal = ZERO
     reached: Decimal = ZERO
     elsewhere: Decimal = ZERO
     unread: Decimal = ZERO
+    unseen: Decimal = ZERO
     moving: bool = False  # it is to be written, or held by a card
     why: str = ""
 
@@ -185,11 +187,9 @@ def _candidates(number: str, in_psa: Decimal, settled: Settled) -> Iterator[Part
         f"{number}: {settled.elsewhere:,.2f} of it was refunded, or used on invoices that the PSA "
         "does not have.",
     )
-    yield (
-        Cause.NOT_READ,
-        settled.unread,
-        f"{number}: its payments in the books are still to be read.",
-    )
+    yield Cause.NOT_READ, settled.unread, f"{number}: its payments have not been read yet."
+    unseen = f"{number}: its money in the PSA was changed by Psaltery, and not read since."
+    yield Cause.NOT_READ, settled.unseen, unseen
     if settled.moving:
         why = settled.why or "It waits to be written."
         yield Cause.PAYMENT_NOT_BACK, settled.reached - settled.shown, f"{number}: {why}"

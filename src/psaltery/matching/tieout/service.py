@@ -76,9 +76,7 @@ def _compare(organisation: Organisation | None, asked_by: str) -> TieOut:
 
 
 def _explain(tieout: TieOut, rows: Sequence[Row], fresh: Freshness) -> None:
-    facts = (
-        SettledFacts(tieout.organisation, rows, fresh.money_as_of) if tieout.organisation else None
-    )
+    facts = SettledFacts(tieout.organisation, rows, fresh) if tieout.organisation else None
     cards = _cards(row["document"] for row in rows if row["document"])
     found = [
         _document(tieout, row, part, cards)

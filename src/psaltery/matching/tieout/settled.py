@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from psaltery.connections.models import Organisation
 from psaltery.ledger.models import BillingPayment
 from psaltery.matching.models import PaymentBack
 from psaltery.matching.tieout.decide import Settled
+from psaltery.matching.tieout.freshness import Freshness
 from psaltery.posting.models import Link
 from psaltery.records.drafts import BooksKind
 from psaltery.records.money import ZERO
@@ -26,10 +27,8 @@ Row = dict[str, Any]
 class SettledFacts:
     """The facts of a slice of rows of `gather.differing`."""
 
-    def __init__(
-        self, organisation: Organisation, rows: Sequence[Row], money_as_of: datetime | None
-    ) -> None:
-        self._organisation, self._money_as_of = organisation, money_as_of
+    def __init__(self, organisation: Organisation, rows: Sequence[Row], fresh: Freshness) -> None:
+        self._organisation, self._fresh = organisation, fresh
         linked = [row for row in rows if row["linked"] and row["status"] is not None]
         memos = [row for row in linked if row["psa_kind"] == "credit_memo"]
         invoices = [row for row in linked if row["psa_kind"] != "credit_memo"]
@@ -50,10 +49,12 @@ class SettledFacts:
     def _invoice(self, row: Row) -> Settled:
         reached = self._reached.get(row["books_id"], ZERO)
         back = self._backs.get(row["document"])
+        shown = _shown(back) if back else ZERO
         return Settled(
-            shown=_shown(back) if back else ZERO,
+            shown=shown,
             reached=reached,
             unread=self._unread(row, reached),
+            unseen=self._unseen(row, shown, [back] if back else []),
             moving=back is not None and _moving(back),
             why=back.why if back else "",
         )
@@ -65,9 +66,11 @@ class SettledFacts:
         elsewhere = sum((amount for site, amount in uses if site != row["site"]), ZERO)
         users = self._users[row["site"], row["psa_id"]]
         moving = [back for back in users if _moving(back)]
+        shown = sum((_shown_of(back, row["psa_id"]) for back in users), ZERO)
         return Settled(
-            shown=sum((_shown_of(back, row["psa_id"]) for back in users), ZERO),
+            shown=shown,
             reached=reached,
+            unseen=self._unseen(row, shown, users),
             elsewhere=elsewhere,
             unread=self._unread(row, reached + elsewhere),
             moving=bool(moving),
@@ -76,11 +79,20 @@ class SettledFacts:
 
     def _unread(self, row: Row, known: Decimal) -> Decimal:
         """What the head says is settled, beyond what has been read, if that may still come."""
-        changed, read = row["books_at"], self._money_as_of
+        changed, read = row["books_at"], self._fresh.money_as_of
         if changed is not None and read is not None and read - CLOCKS > changed:
             return ZERO
         settled: Decimal = row["books_total"] - row["due"] - known
         return settled
+
+    def _unseen(self, row: Row, shown: Decimal, backs: Sequence[PaymentBack]) -> Decimal:
+        """What was written to the PSA after the mirror was read, beyond what the mirror shows."""
+        read = self._fresh.psa_as_of
+        written = [back.settled_at for back in backs if back.settled_at is not None]
+        if not written or (read is not None and max(written) < read):
+            return ZERO
+        unseen: Decimal = shown - (row["psa_total"] - row["balance"])
+        return unseen
 
     def _touches(self, **narrow: Any) -> QuerySet[BillingPayment]:
         return BillingPayment.objects.filter(
