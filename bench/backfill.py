@@ -58,7 +58,11 @@ _LISTS = (
     ("Invoices", {"where": 'Type=="ACCREC"', "order": "InvoiceID", "unitdp": "4"}),
     ("Payments", {"where": 'PaymentType=="ACCRECPAYMENT"', "order": "PaymentID"}),
 )
-_TAPS = (("Contacts", {"includeArchived": "true"}), ("Invoices", {}), ("Payments", {}))
+_TAPS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("Contacts", {"includeArchived": "true"}),
+    ("Invoices", {}),
+    ("Payments", {}),
+)
 
 
 def _warmed(url: str, token: str, tenant: str) -> float:

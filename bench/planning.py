@@ -43,7 +43,7 @@ def run(size: Size) -> list[Measure]:
 
 def _documents(rig: Any, count: int) -> Any:
     """`count` waiting documents of known customers, copies of real ones; where they go to."""
-    from psaltery.connections.models import Feed, Organisation
+    from psaltery.connections.models import Feed
     from psaltery.posting.models import Posting
 
     world.close_invoices(rig, CUSTOMERS, CUSTOMERS)
@@ -51,26 +51,27 @@ def _documents(rig: Any, count: int) -> Any:
     # The books are read again for the new contacts, the PSA is not: there these are posted now.
     for feed in Feed.objects.filter(organisation__in=rig.organisations):
         rig.read(feed)
-    rows = list(Posting.objects.filter(state=Posting.State.IN_STEP))
+    posted = Posting.objects.filter(state=Posting.State.IN_STEP)
+    rows = list(posted.select_related("organisation__connection"))
     each = count // len(rows)
     for row in rows:
         multiply(
             "desk_documents",
-            row.pk,
+            row.document_id,
             among=f"generate_series(1, {each}) AS n",
             external_id="old.external_id || '-' || n",
             number="old.number || '-' || n",
         )
     multiply(
         "posting_posting",
-        rows[0].pk,
+        rows[0].document_id,
         among="(SELECT d.id FROM desk_documents d LEFT JOIN posting_posting p"
         " ON p.document_id = d.id WHERE p.document_id IS NULL) AS d",
         document_id="d.id",
         state="'waiting'",
     )
     analyse()
-    return Organisation.objects.select_related("connection").get(pk=rows[0].organisation_id)
+    return rows[0].organisation
 
 
 def _decided(target: Any, count: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def run(size: Size) -> list[Measure]:
 
 def _pass_the_overlap(rig: Any) -> None:
     """An hour passes at the vendors, so that what was read a moment ago is history."""
-    from psaltery.testing.rig import call
+    from psaltery.testing.http_calls import call
 
     for url in (rig.psa_url, rig.books_url):
         call(f"{url}/_control/clock", "POST", {"offset_seconds": 3600})

@@ -23,7 +23,8 @@ def run(size: Size) -> list[Measure]:
         for feed in Feed.objects.filter(organisation__chosen=True):
             rig.read(feed)
         waiting = Posting.objects.filter(state=Posting.State.WAITING)
-        (target,) = set(waiting.values_list("organisation", flat=True))
+        (target,) = set(waiting.values_list("organisation_id", flat=True))
+        assert target is not None
         mark, _ = world.asked(rig, "books")
         started = perf_counter()
         while push.post(target, Priority.SCHEDULE):

@@ -14,7 +14,7 @@ def main(organisation: str, *names: str) -> None:
     from psaltery.connections.models import Feed
     from psaltery.sync.pull import pull
 
-    feeds = Feed.objects.filter(organisation=organisation)
+    feeds = Feed.objects.filter(organisation=int(organisation))
     wanted = [feeds.get(name=name).pk for name in names]
     before = peak_megabytes()
     started, busy = perf_counter(), process_time()

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from time import perf_counter, process_time
 from typing import Any
 
-from xero_python.accounting import AccountingApi
-from xero_python.api_client import ApiClient
-from xero_python.api_client.configuration import Configuration
-from xero_python.api_client.oauth2 import OAuth2Token
+from xero_python.accounting import AccountingApi  # type: ignore[import-untyped]
+from xero_python.api_client import ApiClient  # type: ignore[import-untyped]
+from xero_python.api_client.configuration import Configuration  # type: ignore[import-untyped]
+from xero_python.api_client.oauth2 import OAuth2Token  # type: ignore[import-untyped]
 
 from bench.scratch import peak_megabytes, tell
 from psaltery.adapters.xero.client import PAGE_MOST, UNIT_DECIMALS

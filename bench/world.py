@@ -36,7 +36,7 @@ def close_invoices(made: Any, count: int, customers: int) -> None:
 
 def asked(made: Any, part: str, since: int = 0) -> tuple[int, list[dict[str, Any]]]:
     """The log of the sandbox `part` ("psa", "books") after request `since`, and its last number."""
-    from psaltery.testing.rig import call
+    from psaltery.testing.http_calls import call
 
     url = made.psa_url if part == "psa" else made.books_url
     told = call(f"{url}/_control/requests?since={since}")
