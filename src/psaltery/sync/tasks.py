@@ -125,7 +125,7 @@ def keep_connections_alive(timestamp: int) -> None:
 
 
 @app.periodic(cron="* * * * * */30", periodic_id="notify")
-@app.task(name="notify", queue="upkeep", queueing_lock="notify")
+@app.task(name="notify", queue="upkeep", lock="notify", queueing_lock="notify")
 def notify(timestamp: int) -> None:
     """Book what people are to be told, and send it."""
     outbox.book()
