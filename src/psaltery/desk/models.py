@@ -179,7 +179,7 @@ class Document(Mirrored):
 
     kind = models.CharField(max_length=16)
     type = models.CharField(max_length=64)
-    number = models.CharField(max_length=64, db_index=True)
+    number = models.CharField(max_length=64)
     company_external_id = models.CharField(max_length=64, db_index=True)
     company_name = models.CharField(max_length=255)
     currency = models.CharField(max_length=8)
@@ -220,6 +220,10 @@ class Document(Mirrored):
         ]
         indexes = [
             models.Index(fields=["-issued_on", "-id"], name="document_newest"),
+            # The other orders of the list: it goes on from the last row seen, by (field, id).
+            models.Index(fields=["number", "id"], name="document_by_number"),
+            models.Index(fields=["company_name", "id"], name="document_by_customer"),
+            models.Index(fields=["total", "id"], name="document_by_total"),
             GinIndex(name="document_company", fields=["company_name"], opclasses=["gin_trgm_ops"]),
             GinIndex(name="document_number", fields=["number"], opclasses=["gin_trgm_ops"]),
         ]

@@ -61,15 +61,16 @@ def money_of(card: Card) -> list[tuple[Decimal, str]]:
 
 def totals() -> tuple[int, int, list[tuple[str, Decimal]]]:
     """What waits for a person: open cards, documents, and money by currency, each counted once."""
-    waiting = Blocked.objects.filter(card__state=Card.State.OPEN)
-    once = waiting.values("document", "currency").annotate(amount=Min("amount")).order_by()
-    money: dict[str, Decimal] = {}
-    documents = 0
-    for row in once:
-        documents += 1
-        money[row["currency"]] = money.get(row["currency"], Decimal(0)) + row["amount"]
     count = Card.objects.filter(state=Card.State.OPEN).count()
-    return count, documents, sorted(money.items())
+    waiting = Blocked.objects.filter(card__state=Card.State.OPEN).values("document")
+    sums = (
+        Document.objects.filter(pk__in=waiting)
+        .values("currency")
+        .annotate(sum=Sum("total"), n=Count("pk"))
+        .order_by("currency")
+    )
+    documents = sum(row["n"] for row in sums)
+    return count, documents, [(row["currency"], row["sum"]) for row in sums]
 
 
 def codes() -> list[tuple[str, str]]:
