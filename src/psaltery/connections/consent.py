@@ -12,7 +12,7 @@ from psaltery.audit import service as audit
 from psaltery.connections import vault
 from psaltery.connections.models import Connection, ConsentRequest
 from psaltery.connections.opening import connection_source, oauth_app, token_server
-from psaltery.connections.organisations import refresh_organisations
+from psaltery.connections.organisations import refresh_organisations, wake
 from psaltery.connections.tokens import token_set_for
 from psaltery.kit.clock import now
 from psaltery.kit.hashing import secret_hash
@@ -103,6 +103,7 @@ def connect(connection: Connection, told: Tokens) -> Connection:
         # The consent itself is good; the list can be fetched again from the page.
         connection.reason = f"The list of organisations could not be read: {failure}"
         connection.save(update_fields=["reason"])
+    wake(connection)
     return connection
 
 

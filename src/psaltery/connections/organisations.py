@@ -50,6 +50,13 @@ def _remember(connection: Connection, tenant: Tenant) -> None:
     organisation.save(update_fields=["name", "link_id", "state", "reason"])
 
 
+def wake(connection: Connection) -> None:
+    """Read every feed of a connection at once: it works again, and nobody should have to wait."""
+    Feed.objects.filter(organisation__connection=connection, organisation__chosen=True).update(
+        due_at=now()
+    )
+
+
 def mark_removed(organisation: Organisation) -> None:
     """The vendor no longer lets us reach this organisation; the others of the consent go on."""
     organisation.state, organisation.reason = Organisation.State.REMOVED, GONE

@@ -24,6 +24,7 @@ from psaltery.connections.organisations import (
     pin,
     refresh_organisations,
     site_of,
+    wake,
 )
 from psaltery.kit.clock import now
 from psaltery.kit.text import single_line
@@ -163,7 +164,7 @@ def connect_with_keys(connection: Connection) -> list[Check]:
     connection.reason = connection.reason_code = ""
     connection.authorised_at = connection.checked_at = now()
     connection.save()
-    Feed.objects.filter(organisation=organisation, due_at__isnull=True).update(due_at=now())
+    wake(connection)
     _tell(connection, f"{connection.name} was connected ({connection.kind}).")
     return checks
 
@@ -264,6 +265,7 @@ def _works_again(connection: Connection) -> None:
             return  # only another consent adds a scope
         connection.state, connection.reason, connection.reason_code = "connected", "", ""
         connection.save(update_fields=["state", "reason", "reason_code"])
+        wake(connection)
 
 
 def note_failure(organisation: Organisation, failure: Failure) -> None:
