@@ -1,9 +1,10 @@
 """The audit log's partitions: months ahead are made, months past the retention are dropped."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from django.db import connection, transaction
 
+from psaltery.audit.chain import forget
 from psaltery.kit.clock import now
 
 MONTHS_AHEAD = 2
@@ -25,4 +26,12 @@ def keep_up(retention_days: int | None) -> list[str]:
             return []
         before = now() - timedelta(days=retention_days)
         cursor.execute("SELECT audit_drop_partitions(%s)", [before])
-        return [name for (name,) in cursor.fetchall()]
+        dropped = [name for (name,) in cursor.fetchall()]
+        forget([_month(name) for name in dropped])
+        return dropped
+
+
+def _month(partition: str) -> date:
+    """audit_entries_2026_11: the first of November 2026."""
+    year, month = partition.split("_")[-2:]
+    return date(int(year), int(month), 1)

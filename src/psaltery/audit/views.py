@@ -17,6 +17,7 @@ from psaltery.adapters import registry
 from psaltery.audit import queries
 from psaltery.audit.filters import Exactly
 from psaltery.audit.models import Entry
+from psaltery.audit.verify import latest
 from psaltery.connections.models import Organisation
 from psaltery.kit.text import cut
 from psaltery.web.format import badge
@@ -63,6 +64,8 @@ def _page() -> ListPage:
         ],
         order="-at",
         actions="audit/actions.html",
+        above="audit/above.html",
+        extra={"verified": latest()},
         empty=Empty(
             "Nothing has happened yet",
             "Every call to another system and every decision appears here as it happens.",

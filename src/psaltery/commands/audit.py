@@ -1,4 +1,4 @@
-"""`psaltery audit`: search and export the audit log."""
+"""`psaltery audit`: search, export and verify the audit log."""
 
 import sys
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from psaltery.commands.session import working
 if TYPE_CHECKING:
     from psaltery.audit.queries import Search
 
-app = typer.Typer(help="Search and export the audit log.", no_args_is_help=True)
+app = typer.Typer(help="Search, export and verify the audit log.", no_args_is_help=True)
 
 Text = Annotated[str, typer.Argument(help="Words to find; empty finds everything.")]
 Since = Annotated[str, typer.Option(help="First day or moment, such as 2026-11-21 (UTC).")]
@@ -120,6 +120,43 @@ def show(
         if entry is None:
             stop(f"There is no entry {number}.", ExitCode.USAGE, json=json)
         show_facts({name: getattr(entry, name) for name in queries.EXPORT_FIELDS}, json=json)
+
+
+@app.command()
+def verify(
+    since: Annotated[str, typer.Option("--from", help="First day or moment, UTC.")] = "",
+    until: Annotated[str, typer.Option("--to", help="The day or moment before which.")] = "",
+    anchor: Annotated[
+        str, typer.Option(help="A head that was noted earlier, such as 4711:3f9a….")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Look whether any entry was changed, removed or put in after it was sealed.
+
+    Ends with 0 when none was, and with 1 otherwise. The last line is the head: note it elsewhere,
+    and give it as --anchor later, to find a log that was rewritten as a whole.
+    """
+    with working(json=json):
+        from psaltery.audit import chain
+        from psaltery.audit.verify import Period
+        from psaltery.audit.verify import verify as look
+
+        chain.seal()
+        period = Period(_moment(since, json=json), _moment(until, json=json))
+        found = look(period, anchor)
+        facts = {
+            "entries": found.entries,
+            "blocks": found.blocks,
+            "not_sealed_yet": found.unsealed,
+            "seconds": round(found.took_ms / 1000, 1),
+            "problems": found.count,
+            "head": found.head,
+        }
+        rows = found.problems
+        show_facts(facts | ({"found": rows} if json else {}), json=json)
+        if not json and rows:
+            show_rows(rows, {"kind": "Problem", "id": "No.", "sentence": "What"}, json=False)
+        raise typer.Exit(ExitCode.PROBLEMS if found.count else ExitCode.OK)
 
 
 def _write(wanted: "Search", *, json: bool) -> None:

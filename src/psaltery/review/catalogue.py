@@ -241,6 +241,12 @@ CATALOGUE: dict[str, Entry] = {
     "payment_locked": _e("The payment's date is locked", "Move the lock date."),
     "payment_account_invalid": _e("The account takes no payments", "Choose another account."),
     "reconciled": _e("The payment is reconciled", "Undo the reconciliation in the books."),
+    "audit_changed": Entry(
+        title="The audit log is not as it was sealed",
+        advice="Somebody changed the database behind Psaltery, or a backup was brought back. "
+        "`psaltery audit verify` names every entry; compare with your last backup.",
+        repairs=(),
+    ),
     "tieout_unexplained": Entry(
         title="The tie-out has a difference that nothing explains",
         advice="Open the tie-out, look at the documents that it names on both sides, and tie out "

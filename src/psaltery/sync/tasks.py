@@ -10,12 +10,14 @@ from procrastinate.contrib.django import app
 from psaltery.accounts.queries import installation
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.errors import Failure, NeedsReconnect, TryLater
+from psaltery.audit.chain import seal
 from psaltery.audit.retention import keep_up
 from psaltery.connections.models import Feed
 from psaltery.connections.service import keep_alive
 from psaltery.kit.clock import now
 from psaltery.notify import outbox
 from psaltery.sync import force, payments, pull, push, queue, schedule, tieout
+from psaltery.sync.audit_watch import look
 from psaltery.sync.failures import retry_at
 from psaltery.sync.runs import failed_in_a_row
 
@@ -114,6 +116,20 @@ def _delay(failure: Failure, organisation_id: int = 0, what: str = "") -> float:
 def queue_due(timestamp: int) -> None:
     """Queue what is due."""
     schedule.queue_due()
+
+
+@app.periodic(cron="* * * * * 0", periodic_id="seal_audit")
+@app.task(name="seal_audit", queue="upkeep", queueing_lock="seal_audit", priority=-10)
+def seal_audit(timestamp: int) -> None:
+    """Seal new entries of the audit log into its hash chain."""
+    seal()
+
+
+@app.periodic(cron="40 3 * * * 0", periodic_id="verify_audit")
+@app.task(name="verify_audit", queue="upkeep", queueing_lock="verify_audit", priority=-10)
+def verify_audit(timestamp: int) -> None:
+    """Every night: look whether an entry of the audit log was changed behind our back."""
+    look()
 
 
 @app.periodic(cron="17 * * * * 0", periodic_id="keep_alive")

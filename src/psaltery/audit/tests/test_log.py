@@ -74,14 +74,6 @@ def test_entries_can_be_neither_changed_nor_deleted(change):
 
 
 @pytest.mark.django_db
-def test_the_chain_is_filled_in_once():
-    service.record_change("Ann connected Xero.")
-    assert Entry.objects.update(digest="abc") == 1
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-        Entry.objects.update(digest="def")
-
-
-@pytest.mark.django_db
 def test_search_by_text_document_failure_and_time():
     service.record_decision(
         XERO, service.Decision(sentence="Held: account 200 is not mapped.", documents=("A-1",))

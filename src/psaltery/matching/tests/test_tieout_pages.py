@@ -79,6 +79,8 @@ def test_the_file_holds_the_money_and_a_cent_without_cause_is_loud(rig, client):
     close(rig, "200.00")
     rig.sync()
     link = Link.objects.select_related("document", "organisation").get()
+    for feed in link.organisation.feeds.all():
+        rig.read(feed)
     Document.objects.filter(pk=link.document_id).update(balance=Decimal("219.99"), payments=0)
     Link.objects.filter(pk=link.pk).update(books_id="gone")
     row = tie_out(link.organisation, "ann@example.com")
