@@ -15,7 +15,6 @@ from psaltery.commands import (
     django,
     documents,
     exceptions,
-    notifications,
     mapping,
     notifications,
     people,
@@ -23,6 +22,7 @@ from psaltery.commands import (
     serve,
     sync,
     tieout,
+    webhooks,
 )
 from psaltery.commands.printing import ExitCode
 
@@ -57,6 +57,7 @@ GROUPS = {
     "audit": audit.app,
     "notifications": notifications.app,
     "sandbox": sandbox.app,
+    "webhooks": webhooks.app,
 }
 
 for name, command in COMMANDS.items():

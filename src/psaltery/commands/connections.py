@@ -215,6 +215,7 @@ def disconnect(
     """Give the consent back, stop the feeds, forget the secrets; the records stay."""
     with working(json=json):
         from psaltery.connections import service
+        from psaltery.inbound import service as inbound
 
         found = _found(connection, json=json)
         effects = service.disconnect_effects(found)
@@ -224,6 +225,7 @@ def disconnect(
         )
         if not yes and not typer.confirm(question, err=True):
             raise typer.Exit(ExitCode.USAGE)
+        inbound.leave(found)
         service.disconnect(found)
         show_facts({"name": found.name, "state": found.state}, json=json)
 
@@ -243,9 +245,11 @@ def reseal(json: Json = False) -> None:
     """Seal all secrets under the first of PSALTERY_SEAL_KEYS, after a key was added in front."""
     with working(json=json):
         from psaltery.connections import vault
+        from psaltery.inbound import keys
         from psaltery.notify import service as notify
 
-        show_facts({"resealed": vault.reseal_all() + notify.reseal_all()}, json=json)
+        resealed = vault.reseal_all() + notify.reseal_all() + keys.reseal_all()
+        show_facts({"resealed": resealed}, json=json)
 
 
 def _sign_in(connection: "Connection", *, json: bool) -> None:

@@ -20,6 +20,8 @@ from psaltery.adapters.errors import BadSettings, Failure
 from psaltery.connections import consent, opening, queries, service
 from psaltery.connections.forms import READ_ONLY, ConnectForm
 from psaltery.connections.models import Connection, Organisation
+from psaltery.inbound import service as inbound
+from psaltery.inbound import views as webhooks
 from psaltery.web.format import badge
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
@@ -211,6 +213,7 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
         "test_now": "test" in request.GET,
         "is_books": manifest.role == Role.BOOKS,
         "redirect_uri": consent.callback_address() if manifest.oauth else "",
+        **webhooks.card(connection),
     }
     return render(request, "connections/detail.html", values)
 
@@ -301,6 +304,7 @@ def pause(request: HttpRequest, number: int) -> HttpResponse:
 def disconnect(request: HttpRequest, number: int) -> HttpResponse:
     """Give the consent back, stop, keep the records."""
     connection = get_object_or_404(Connection, pk=number)
+    inbound.leave(connection)
     service.disconnect(connection)
     messages.success(request, f"{connection.name} is disconnected. Its records are kept.")
     return redirect(_address(connection))

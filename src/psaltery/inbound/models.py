@@ -130,3 +130,20 @@ class Refusal(models.Model):
                 nulls_distinct=False,
             )
         ]
+
+
+class Gap(models.Model):
+    """Deliveries of Xero that never came, by their numbers; everything was then read sooner."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    after = models.BigIntegerField()  # the last number before it
+    before = models.BigIntegerField()  # the first number behind it
+    found_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "after"], name="gap_once")]
+
+    @property
+    def missing(self) -> int:
+        """How many events did not come."""
+        return self.before - self.after - 1

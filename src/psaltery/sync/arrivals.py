@@ -2,16 +2,19 @@
 
 from contextlib import suppress
 
+from django.db import transaction
 from procrastinate.contrib.django import app
 
 from psaltery.accounts.queries import installation
 from psaltery.adapters.errors import Failure, TryLater
-from psaltery.connections.models import Connection
-from psaltery.inbound import real_time
+from psaltery.adapters.xero.webhooks import FEEDS
+from psaltery.connections.models import Connection, Organisation
+from psaltery.inbound import gaps, real_time
 from psaltery.inbound.storing import forget_old
 from psaltery.kit.clock import now
 from psaltery.sync import called, queue
 from psaltery.sync.failures import retry_at
+from psaltery.sync.wake import wake
 
 
 @app.task(name="read_called")
@@ -34,6 +37,17 @@ def check_callbacks(subject: int, priority: str) -> None:
 
 
 # Six fields: the seconds are the last one.
+@app.periodic(cron="* * * * * 41", periodic_id="look_for_gaps")
+@app.task(name="look_for_gaps", queue="upkeep", queueing_lock="look_for_gaps")
+def look_for_gaps(timestamp: int) -> None:
+    """Read everything sooner where deliveries of Xero did not come: nobody knows what they held."""
+    with transaction.atomic():
+        found = gaps.find()
+        synced = Organisation.objects.filter(connection__in=found, chosen=True)
+        feeds = sorted({feed for names in FEEDS.values() for feed in names})
+        wake({(pk, feed) for pk in synced.values_list("pk", flat=True) for feed in feeds})
+
+
 @app.periodic(cron="23 3 * * * 0", periodic_id="forget_old_events")
 @app.task(name="forget_old_events", queue="upkeep", queueing_lock="forget_old_events")
 def forget_old_events(timestamp: int) -> None:

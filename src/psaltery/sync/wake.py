@@ -61,7 +61,10 @@ def wake(wanted: Collection[tuple[int, str]]) -> int:
     if not wanted:
         return 0
     pairs = sorted(wanted)
-    values: dict[str, Any] = {"organisations": [pair[0] for pair in pairs], "names": [pair[1] for pair in pairs]}
+    values: dict[str, Any] = {
+        "organisations": [pair[0] for pair in pairs],
+        "names": [pair[1] for pair in pairs],
+    }
     with connection.cursor() as cursor:
         cursor.execute(_FIND, {**VALUES, **values})
         found = cursor.fetchall()

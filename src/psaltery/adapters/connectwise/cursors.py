@@ -47,6 +47,18 @@ def written(cursor: Cursor) -> str:
     return msgspec.json.encode(cursor).decode()
 
 
+def rewound(text: str | None, at: datetime) -> str | None:
+    """The cursor that reads what changed since `at` once more, besides what it would read.
+
+    One in the middle of a run stays as it is: the run must come to its end.
+    """
+    cursor = read(text)
+    since = at - OVERLAP
+    if cursor.since is None or cursor.after or cursor.step or cursor.since <= since:
+        return text
+    return written(msgspec.structs.replace(cursor, since=since))
+
+
 def following(cursor: Cursor, *, last: int, more: bool, at: datetime) -> Cursor:
     """The cursor after a page that ended with the id `last`, read at `at` by the site's clock.
 

@@ -6,7 +6,7 @@ what is new meanwhile has a later time of change than the run's start, so the ne
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -70,6 +70,18 @@ def pull(api: Api, feed: str, cursor: str | None) -> Page[Any]:
         total=raw.pagination.item_count if raw.pagination else None,
         full=at.full,
     )
+
+
+def rewound(cursor: str | None, at: datetime) -> str | None:
+    """The cursor that reads what changed since `at` once more, besides what it would read. Pure.
+
+    One in the middle of a run stays as it is: the run must come to its end.
+    """
+    where = _read(cursor)
+    moment_text = f"{at - OVERLAP:%Y-%m-%dT%H:%M:%S}"
+    if where.full or where.page > 1 or where.since <= moment_text:
+        return cursor
+    return msgspec.json.encode(msgspec.structs.replace(where, since=moment_text)).decode()
 
 
 def _read(cursor: str | None) -> Cursor:

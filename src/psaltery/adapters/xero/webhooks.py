@@ -18,7 +18,7 @@ from psaltery.adapters.xero.dates import moment
 
 SIGNATURE_HEADER = "x-xero-signature"
 # A payment has no event of its own; it is looked for whenever its invoice changes.
-_FEEDS = {
+FEEDS = {
     "CONTACT": ("contacts",),
     "INVOICE": ("invoices", "payments"),
     "CREDITNOTE": ("credit_notes",),
@@ -77,7 +77,7 @@ def _notice(event: wire.Event) -> Notice:
         action=event.event_type.upper(),
         external_id=event.resource_id,
         at=moment(event.event_date_utc),
-        feeds=_FEEDS.get(category, ()) if is_books else (),
+        feeds=FEEDS.get(category, ()) if is_books else (),
     )
 
 

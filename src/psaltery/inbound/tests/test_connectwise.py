@@ -180,8 +180,7 @@ def test_a_callback_that_connectwise_switched_off_is_registered_again(rig, psa, 
     found = registered(rig)
     assert len(found) == len(real_time.TYPES)
     assert all(
-        not one["inactiveFlag"] and one["url"].startswith("http://localhost:8099/")
-        for one in found
+        not one["inactiveFlag"] and one["url"].startswith("http://localhost:8099/") for one in found
     )
 
 
