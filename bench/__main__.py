@@ -20,6 +20,7 @@ BENCHMARKS = {
     "lists": "list pages with a million invoices: server time and queries",
     "tieout": "a tie-out with a million invoices on both sides: seconds and memory",
     "audit": "the audit log with a million entries: search, export, hash chain",
+    "webhooks": "webhook deliveries a second, and the time to answer",
     "idle": "web and worker while nothing happens: CPU and memory",
     "starting": "how long commands take to start",
 }

@@ -76,7 +76,7 @@ def _play(stage: Stage, options: Options, say: Say) -> int:
     stage.wait_for(f"{stage.address}/healthz")
     _load_django(stage)
     from psaltery.audit.actor import acting_as
-    from psaltery.demo import setup
+    from psaltery.demo import hooks, setup
 
     with acting_as("demo"):
         setup.make_people(password(options.folder))
@@ -85,6 +85,8 @@ def _play(stage: Stage, options: Options, say: Say) -> int:
         if options.check:
             return _check(stage, found, say)
         _history(stage, say)
+        hooks.listen(stage)
+        say("Both sandboxes now tell Psaltery of changes as they happen.")
         _go_on(stage, options, found, say)
     return 0
 
