@@ -5,7 +5,7 @@ Choices are what the books have and allow; whether an answer is right is the rep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -14,19 +14,17 @@ from django.utils import timezone
 
 from psaltery.accounts.models import Person, Role
 from psaltery.connections.models import Organisation
-from psaltery.ledger.models import Customer, LedgerAccount, LedgerTaxRate, LedgerTrackingOption
+from psaltery.ledger.models import Customer, LedgerAccount, LedgerTrackingOption
 from psaltery.review.models import Card
 
 Choices = Sequence[tuple[str, str]]
-# Income first, since nearly every line of an invoice is; the rest for those who know.
 _CLASSES = {
     "REVENUE": "Income",
-    "LIABILITY": "Liabilities",
     "EXPENSE": "Expenses",
     "ASSET": "Assets",
+    "LIABILITY": "Liabilities",
     "EQUITY": "Equity",
 }
-_NOT_FOR_LINES = ("DEBTORS", "CREDITORS")
 SEPARATOR = "|"
 
 
@@ -110,28 +108,18 @@ class NothingAsked(RepairForm):
     """A repair that needs no answer."""
 
 
-def account_choices(organisation: Organisation | None) -> list[Any]:
-    """Active accounts that a line may be posted to, by class, income first."""
-    rows = LedgerAccount.objects.filter(organisation=organisation, active=True).exclude(code="")
-    usable = [row for row in rows.exclude(type="BANK") if row.system not in _NOT_FOR_LINES]
+def account_choices(
+    organisation: Organisation | None, usable: Collection[str], *, bought: bool
+) -> list[Any]:
+    """The usable accounts by class: income first for what is sold, expenses for what is bought."""
+    rows = list(LedgerAccount.objects.filter(organisation=organisation, code__in=usable))
+    order = sorted(_CLASSES, key=lambda name: name != ("EXPENSE" if bought else "REVENUE"))
     groups: list[Any] = []
-    for name, label in _CLASSES.items():
-        members = [(row.code, str(row)) for row in usable if row.account_class == name]
+    for name in order:
+        members = [(row.code, str(row)) for row in rows if row.account_class == name]
         if members:
-            groups.append((label, members))
+            groups.append((_CLASSES[name], members))
     return groups
-
-
-def purchase_account_choices(organisation: Organisation | None) -> list[Any]:
-    """Active accounts that a line of a bill may be posted to, by class, costs first."""
-    groups = [group for group in account_choices(organisation) if group[0] != _CLASSES["REVENUE"]]
-    return sorted(groups, key=lambda group: group[0] != _CLASSES["EXPENSE"])
-
-
-def tax_choices(organisation: Organisation | None) -> list[tuple[str, str]]:
-    """Active tax rates with their per cent."""
-    rows = LedgerTaxRate.objects.filter(organisation=organisation, active=True)
-    return [(row.tax_type, str(row)) for row in rows.order_by("name")]
 
 
 def tracking_choices(organisation: Organisation | None) -> list[Any]:

@@ -20,6 +20,7 @@ from psaltery.accounts.models import Person, Role
 from psaltery.adapters.errors import BadSettings, Failure
 from psaltery.desk.models import Document
 from psaltery.mapping.routing import FIELDS
+from psaltery.mapping.targets import Targets
 from psaltery.posting import queries as documents
 from psaltery.posting.sides import key_words
 from psaltery.review import forms, queries, service
@@ -284,6 +285,7 @@ _TEMPLATES = {
     "accept_books": "review/repair_ask.html",
     "read_settings": "review/repair_button.html",
     "accept_drift": "review/repair_button.html",
+    "make_rule": "review/repair_button.html",
     "revert_drift": "review/repair_button.html",
     "restore_contact": "review/repair_button.html",
 }
@@ -292,10 +294,8 @@ _TEMPLATES = {
 def _form(name: str, row: Card, data: Any) -> forms.RepairForm:
     """The form of a repair, empty or filled with what was sent."""
     if name in _MAPS:
-        label, list_, choices = _MAPS[name]
-        if repairs.list_of(row, list_) == "purchase_account":
-            choices = forms.purchase_account_choices
-        return forms.MapForm(data, label, choices(row.organisation), _scopes(row, list_), name)
+        label, what = _MAPS[name]
+        return forms.MapForm(data, label, _targets(row, what), _scopes(row, what), name)
     if name == "add_route":
         return forms.RouteForm(data, documents.books_organisations(), _route_scopes(row), name)
     if name == "link_contact":
@@ -309,17 +309,29 @@ def _form(name: str, row: Card, data: Any) -> forms.RepairForm:
     return forms.NothingAsked(data, prefix=name)
 
 
-_MAPS: dict[str, tuple[str, str, Any]] = {
-    "map_account": ("Account", "account", forms.account_choices),
-    "map_tax": ("Tax rate", "tax", forms.tax_choices),
-    "map_tracking": ("Tracking option", "tracking", forms.tracking_choices),
+_MAPS = {
+    "map_account": ("Account", "account"),
+    "map_tax": ("Tax rate", "tax"),
+    "map_tracking": ("Tracking option", "tracking"),
 }
 
 
-def _scopes(row: Card, list_: str) -> list[tuple[str, str]]:
+def _targets(row: Card, what: str) -> list[Any]:
+    """What may be chosen: only what the organisation has, and only what may be used here."""
+    if row.organisation is None or what == "tracking":
+        return forms.tracking_choices(row.organisation)
+    list_ = repairs.list_of(row, what)
+    usable = Targets(row.organisation, list_).choices()
+    if what == "tax":
+        return usable
+    codes = [code for code, _ in usable]
+    return forms.account_choices(row.organisation, codes, bought=list_ != what)
+
+
+def _scopes(row: Card, what: str) -> list[tuple[str, str]]:
     """For which keys the answer may hold: this product, its category, …, everything else."""
-    tried = row.details.get("tried", []) if list_ == "account" else []
-    return [(f"{kind}{forms.SEPARATOR}{key}", key_words(list_, kind, key)) for kind, key in tried]
+    tried = row.details.get("tried", []) if what == "account" else []
+    return [(f"{kind}{forms.SEPARATOR}{key}", key_words(what, kind, key)) for kind, key in tried]
 
 
 def _route_scopes(row: Card) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from psaltery.audit.service import record_change
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.connections.opening import open_books
 from psaltery.desk.models import Company, Document
-from psaltery.ledger.models import BillingInvoice, Customer
+from psaltery.ledger.models import BillingCreditMemo, BillingInvoice, Customer
 from psaltery.ledger.service import remember
 from psaltery.mapping.lookup import KEYS, PURCHASE_LISTS, list_for, what_of
 from psaltery.mapping.models import Mapping as MappingRow
@@ -277,8 +277,10 @@ def _other(organisation: Organisation, kind: BooksKind, books_id: str) -> Any:
     if kind is BooksKind.BILL:
         found = open_books(organisation, Priority.INTERACTIVE).get_document(kind, books_id)
     else:
-        rows = BillingInvoice.objects.filter(organisation=organisation)
-        found = rows.filter(external_id=books_id).first()
+        model = BillingCreditMemo if kind is BooksKind.CREDIT_NOTE else BillingInvoice
+        found = model._default_manager.filter(
+            organisation=organisation, external_id=books_id
+        ).first()
     if found is None:
         raise BadSettings(
             "The other document has not been read yet; force the invoices feed.", which="card"
