@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from psaltery.connections.models import Organisation
@@ -10,6 +11,7 @@ from psaltery.mapping.coverage import Coverage, KeyRow, Money
 from psaltery.mapping.forms import key_text
 from psaltery.mapping.lookup import KEYS
 from psaltery.mapping.queries import key_words
+from psaltery.mapping.suggest import Place, Suggestion, place
 from psaltery.mapping.targets import WORDS, Targets
 
 SHOW = {
@@ -40,6 +42,8 @@ class Shown:
     token: str
     target: str
     answers: list[str]
+    suggestion: str = ""
+    cases: str = ""
 
     @property
     def money(self) -> list[tuple[str, Decimal]]:
@@ -89,10 +93,12 @@ def by_size(money: Money) -> list[tuple[str, Decimal]]:
     return sorted(found, key=lambda item: -abs(item[1]))
 
 
-def shown_rows(coverage: Coverage, view: View, targets: Targets) -> list[Shown]:
-    """The rows that the person asked for, in words."""
+def shown_rows(
+    coverage: Coverage, view: View, targets: Targets, learned: Mapping[Place, Suggestion]
+) -> list[Shown]:
+    """The rows that the person asked for, in words, with what history suggests."""
     rows = [row for row in coverage.rows if _wanted(row, view)]
-    shown = [_shown(row, view, targets) for row in rows]
+    shown = [_suggesting(_shown(row, view, targets), targets, learned) for row in rows]
     words = view.query.casefold().split()
     return [one for one in shown if all(word in _text(one) for word in words)]
 
@@ -121,6 +127,18 @@ def _shown(row: KeyRow, view: View, targets: Targets) -> Shown:
         target=targets.label(row.entry.target) if row.entry else "",
         answers=sorted(answers),
     )
+
+
+def _suggesting(shown: Shown, targets: Targets, learned: Mapping[Place, Suggestion]) -> Shown:
+    """With the suggestion, where it is not mapped so already and may be."""
+    found = learned.get(place(shown.row.key))
+    own = shown.row.entry.target if shown.row.entry else ""
+    if found is None or found.target == own or (own and not shown.row.problem):
+        return shown
+    if targets.wrong(found.target):
+        return shown
+    cases = f"{found.times:,} of {found.cases:,}"
+    return replace(shown, suggestion=targets.label(found.target), cases=cases)
 
 
 def _text(shown: Shown) -> str:

@@ -32,7 +32,7 @@ from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.targets import Targets
 from psaltery.sync import push
-from psaltery.sync.coverage import coverage_of, lists_of, release
+from psaltery.sync.coverage import coverage_of, lists_of, release, suggested
 from psaltery.web.format import badge, count_text
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
@@ -105,7 +105,8 @@ def _section(request: HttpRequest, organisation: Organisation) -> dict[str, Any]
     if not view.show:
         # Before the first document there is nothing else to see than what may come.
         view = replace(view, show="relevant" if coverage.lines or view.query else "all")
-    rows = pages.shown_rows(coverage, view, targets)
+    learned = suggested(organisation, view.list)
+    rows = pages.shown_rows(coverage, view, targets, learned)
     return {
         "tab": view.list,
         "organisation": organisation,

@@ -6,10 +6,12 @@ from datetime import timedelta
 from psaltery.connections.models import Organisation
 from psaltery.kit.clock import now
 from psaltery.mapping.coverage import Coverage, cover
-from psaltery.mapping.lookup import PURCHASE_LISTS
+from psaltery.mapping.lookup import PURCHASE_LISTS, what_of
 from psaltery.mapping.models import Mapping
 from psaltery.mapping.queries import known_keys, mappings_of
+from psaltery.mapping.suggest import Place, Suggestion, suggestions
 from psaltery.mapping.targets import Targets
+from psaltery.posting.history import history
 from psaltery.posting.policy import posted_kinds, read_policy
 from psaltery.posting.usage import uses
 from psaltery.records.psa import PURCHASES
@@ -50,6 +52,13 @@ def coverage_of(organisation: Organisation, list_: str, targets: Targets) -> Cov
         known_keys(organisation, list_),
         targets.wrong,
     )
+
+
+def suggested(organisation: Organisation, list_: str) -> dict[Place, Suggestion]:
+    """What the last year's documents, which were in the books before us, say keys become."""
+    if what_of(list_) == "tracking":
+        return {}
+    return suggestions(list_, history(organisation, (now() - YEAR).date(), list_))
 
 
 def release(organisation: Organisation, lists: Iterable[str]) -> int:

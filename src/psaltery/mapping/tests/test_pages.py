@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from psaltery.audit.models import Entry
 from psaltery.desk.models import Company, Lookup
-from psaltery.ledger.models import Customer
+from psaltery.ledger.models import BillingInvoiceLine, Customer
 from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.service import add_route, set_mapping
-from psaltery.posting.models import Posting
+from psaltery.posting.models import Link, Posting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,7 +137,7 @@ def test_a_target_archived_in_the_books_is_shown_as_broken(world, signed_in):
 
     LedgerAccount.objects.filter(code="230").update(active=False)
     text = text_of(signed_in().get(address("mapping:index", organisation=world.sydney.pk)))
-    assert "Can&#x27;t be used" in text
+    assert "Can't be used" in text
     assert "0 %" in text
 
 
@@ -350,3 +350,25 @@ def test_contacts_are_searched_by_every_word(world, signed_in, company):
     client = signed_in()
     assert "Zebra Dental" in text_of(client.get(url, {"q": "holdings zebra"}))
     assert "No contact resembles it" in text_of(client.get(url, {"q": "zebra bakery"}))
+
+
+def test_history_of_the_books_is_suggested_and_taken_with_one_click(world, signed_in):
+    for number in range(3):
+        document = world.document(world.sydney, FIREWALL, state="in_step")
+        BillingInvoiceLine.objects.create(
+            organisation=world.sydney, invoice_external_id=f"i{number}", position=0,
+            description="Firewall", quantity=1, unit_amount="1200.50", line_amount="1200.50",
+            tax_amount=0, tax_type="OUTPUT", account_code="230",
+        )  # fmt: skip
+        Link.objects.create(
+            document=document, organisation=world.sydney, books_kind="invoice",
+            books_id=f"i{number}", number=document.number, total=document.total, tax=0,
+            how="adopted",
+        )  # fmt: skip
+    client = signed_in()
+    text = text_of(client.get(address("mapping:index", organisation=world.sydney.pk)))
+    assert 'value="230 Hardware Sales"' in text
+    assert "3 of 3" in text
+    data = {"key": "category|Hardware", "target": "230 Hardware Sales"}
+    client.post(address("mapping:set", organisation=world.sydney.pk), data)
+    assert Mapping.objects.get().target == "230"
