@@ -69,6 +69,10 @@ ACCOUNTS = {
     ("source", "adjustment"): "200",
     ("source", "document"): "200",
 }
+# The office whose bookkeeper lets purchases come over, as drafts; the others enter them by hand.
+BUYER = AUCKLAND
+PURCHASES = {("source", "product"): "310", ("source", "freight"): "310"}
+PURCHASE_TAXES = {("tax_code", "NZGST"): "INPUT2", ("exempt", ""): "NONE"}
 # Somebody thought that recovered mileage belongs on the cost account it came from.
 OWN_ACCOUNTS = {"Auckland": {("expense_type", "Mileage"): "493"}}
 # Archived in Sydney's books after it was mapped.

@@ -20,11 +20,14 @@ from psaltery.connections.organisations import choose, site_of
 from psaltery.demo.offices import (
     ACCOUNTS,
     ARCHIVED_ACCOUNT,
+    BUYER,
     DEPARTMENTS,
     MSP,
     OFFICES,
     OLD_TAX,
     OWN_ACCOUNTS,
+    PURCHASE_TAXES,
+    PURCHASES,
     SYDNEY,
     Office,
 )
@@ -159,7 +162,8 @@ def _decide(organisation: Organisation, office: Office) -> None:
     if Mapping.objects.filter(organisation=organisation).exists():
         return
     organisation.refresh_from_db()
-    organisation.settings = stored_policy(Policy(status=Status(office.status)))
+    policy = Policy(status=Status(office.status), bills=office == BUYER)
+    organisation.settings = stored_policy(policy)
     organisation.save(update_fields=["settings"])
     for (kind, key), code in {**ACCOUNTS, **OWN_ACCOUNTS.get(office.name, {})}.items():
         set_mapping(organisation, "account", kind, key, code)
@@ -168,7 +172,16 @@ def _decide(organisation: Organisation, office: Office) -> None:
     set_mapping(organisation, "tax", "exempt", "", office.untaxed_in_books)
     if office.country == "NZ":
         set_mapping(organisation, "tax", "tax_code", OLD_TAX, office.taxed_in_books)
+    if office == BUYER:
+        _buy(organisation)
     _track(organisation, office)
+
+
+def _buy(organisation: Organisation) -> None:
+    for (kind, key), code in PURCHASES.items():
+        set_mapping(organisation, "purchase_account", kind, key, code)
+    for (kind, key), rate in PURCHASE_TAXES.items():
+        set_mapping(organisation, "purchase_tax", kind, key, rate)
 
 
 def _track(organisation: Organisation, office: Office) -> None:

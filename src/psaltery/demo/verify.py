@@ -15,6 +15,8 @@ from psaltery.demo.faults import HELD, IN_STEP, SKIPPED, Fault
 from psaltery.demo.stage import Stage
 from psaltery.demo.world import WorldPage
 from psaltery.posting.models import Link, Posting
+from psaltery.posting.policy import posted_kinds, read_policy
+from psaltery.records.psa import PURCHASES
 from psaltery.review.models import Blocked, Card
 
 Wire = dict[str, Any]
@@ -81,7 +83,11 @@ def verify(stage: Stage, page: WorldPage) -> Report:
     report.counts["invoices and credit memos in the PSA"] = len(both.psa)
     report.counts["linked to a document of the books, to the cent"] = len(links)
     for link in links:
-        report.problems += _link_problems(link, both)
+        bought = link.document.kind in PURCHASES
+        report.problems += (_bill_problems if bought else _link_problems)(link, both)
+    report.counts["of these bills, drafts until somebody approves them"] = sum(
+        link.document.kind in PURCHASES for link in links
+    )
     report.problems += _double(both)
     for fault in page.faults:
         report.problems += _fault_problems(fault)
@@ -116,8 +122,29 @@ def _link_problems(link: Link, both: Both) -> Iterator[str]:
         yield f"{link.number}: the books call it {number}"
 
 
+def _bill_problems(link: Link, both: Both) -> Iterator[str]:
+    theirs, document = both.by_id.get(link.books_id), link.document
+    if theirs is None:
+        yield f"{link.number}: linked, but not in the books"
+        return
+    for what, left, right in (
+        ("total", document.total, theirs["Total"]),
+        ("tax", document.tax, theirs["TotalTax"]),
+        ("number", document.number, theirs["InvoiceNumber"]),
+        ("status", "DRAFT", theirs["Status"]),
+    ):
+        same = left == right if isinstance(left, str) else left == Decimal(right)
+        if not same:
+            yield f"bill {link.number}: the {what} is {left} in the PSA and {right} in the books"
+
+
 def _double(both: Both) -> Iterator[str]:
     for rows in both.books.values():
+        bills = [row for row in rows if row["Type"] == "ACCPAY" and row["Status"] not in _GONE]
+        same = Counter((row["Contact"]["ContactID"], row["InvoiceNumber"]) for row in bills)
+        for (_, number), count in same.items():
+            if count > 1:
+                yield f"bill {number} is in the books {count} times"
         live = [row for row in rows if row["Type"] == "ACCREC" and row["Status"] not in _GONE]
         for number, count in Counter(row["InvoiceNumber"] for row in live).items():
             if count > 1:
@@ -152,8 +179,9 @@ def _card_problems(fault: Fault, posting: Posting) -> Iterator[str]:
 def _others_held(page: WorldPage) -> Iterator[str]:
     """Nothing is held, waiting or skipped but what was meant to be."""
     meant = {number: fault.state for fault in page.faults for number in fault.numbers}
-    for posting in Posting.objects.select_related("document"):
-        document = posting.document
-        usual = IN_STEP if document.kind in ("invoice", "credit_memo") else SKIPPED
+    for posting in Posting.objects.select_related("document", "organisation"):
+        document, organisation = posting.document, posting.organisation
+        kinds = posted_kinds(read_policy(organisation.settings if organisation else {}))
+        usual = IN_STEP if document.kind in kinds else SKIPPED
         if posting.state != meant.get(document.number, usual):
             yield f"{document.kind} {document.number} is {posting.state}: {posting.why}"

@@ -10,6 +10,7 @@ from psaltery.adapters.connectwise.billing_lines import Coding, Facts, Parts
 from psaltery.adapters.connectwise.client import Client
 from psaltery.adapters.connectwise.conditions import slices
 from psaltery.adapters.connectwise.failures import PERMISSION
+from psaltery.adapters.connectwise.procurement import Known
 from psaltery.adapters.connectwise.reading import name, text
 from psaltery.adapters.connectwise.taxes import Level, levels
 from psaltery.adapters.errors import BadSettings, Rejected
@@ -73,10 +74,21 @@ class FactFinder:
             self._agreements |= {row.id: row for row in rows}
 
     def _learn_categories(self, products: Iterable[wire.ProductItem]) -> None:
-        wanted = {item.catalog_item.id for item in products if item.catalog_item}
-        missing = sorted(one for one in wanted if one and one not in self._categories)
+        self._learn_items(item.catalog_item.id for item in products if item.catalog_item)
+
+    def _learn_items(self, wanted: Iterable[int | None]) -> None:
+        missing = sorted({one for one in wanted if one and one not in self._categories})
         rows = _if_allowed(lambda: self._catalog(missing), [])
         self._categories |= {row.id: name(row.category) for row in rows}
+
+    def of_orders(self, lines: Iterable[wire.PurchaseOrderLine]) -> Known:
+        """What the lines of purchase orders refer to; a call for what is not known yet."""
+        self._learn_items(line.product.id for line in lines if line.product)
+        return Known(
+            locations=self.locations(),
+            categories=self._categories,
+            tax_codes=self._tax_codes()[1],
+        )
 
     def _catalog(self, ids: Sequence[int]) -> list[wire.Listed]:
         found: list[wire.Listed] = []

@@ -106,8 +106,8 @@ class Feeds:
     def bills(self, order: wire.PurchaseOrder) -> list[Document]:
         """The bills of what was received of one order."""
         path = f"/procurement/purchaseorders/{order.id}/lineitems"
-        lines = self._client.every(path, wire.PurchaseOrderLine)
-        return procurement.bills(order, lines, self._finder.locations())
+        lines = list(self._client.every(path, wire.PurchaseOrderLine))
+        return procurement.bills(order, lines, self._finder.of_orders(lines))
 
     def _expenses(self, cursor: Cursor) -> Page[Document]:
         path = "/expense/entries"

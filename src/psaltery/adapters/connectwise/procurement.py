@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
+import msgspec
+
 from psaltery.adapters.connectwise import wire
 from psaltery.adapters.connectwise.reading import (
     amount,
@@ -41,8 +43,16 @@ def order_of(external_id: str) -> tuple[int, str]:
     return int(order), slip
 
 
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What orders only refer to, by id."""
+
+    locations: Names = {}
+    categories: Names = {}  # catalog item → product category
+    tax_codes: Names = {}  # tax code → its identifier
+
+
 def bills(
-    order: wire.PurchaseOrder, lines: Iterable[wire.PurchaseOrderLine], locations: Names
+    order: wire.PurchaseOrder, lines: Iterable[wire.PurchaseOrderLine], known: Known
 ) -> list[Document]:
     """One bill a packing slip, of what was received and closed."""
     slips: dict[str, list[wire.PurchaseOrderLine]] = {}
@@ -51,7 +61,7 @@ def bills(
             slips.setdefault(text(line.packing_slip), []).append(line)
     with_freight = _slip_with_freight(order, slips)
     return [
-        _bill(order, slip, mine, freight=slip == with_freight, locations=locations)
+        _bill(order, slip, mine, freight=slip == with_freight, known=known)
         for slip, mine in slips.items()
     ]
 
@@ -79,13 +89,13 @@ def _bill(
     received: Sequence[wire.PurchaseOrderLine],
     *,
     freight: bool,
-    locations: Names,
+    known: Known,
 ) -> Document:
     numbers = [text(r.description) for r in received if _carries_number(r)]
     vendor_number = next(iter(numbers), text(order.vendor_invoice_number))
-    location = name(order.location) or locations.get(order.location_id or 0, "")
-    lines = [_line(order, r, location) for r in received if not _carries_number(r)]
-    lines += _freight(order, location) if freight else []
+    location = name(order.location) or known.locations.get(order.location_id or 0, "")
+    lines = [_line(order, r, location, known) for r in received if not _carries_number(r)]
+    lines += _freight(order, location, known) if freight else []
     subtotal = sum((line.amount for line in lines), ZERO)
     tax = sum((line.tax or ZERO for line in lines), ZERO)
     po_number = text(order.po_number) or str(order.id)
@@ -102,7 +112,7 @@ def _bill(
         location=location,
         department=name(order.business_unit),
         reference=po_number,
-        tax_code=name(order.tax_code),
+        tax_code=_tax_code(order, known),
         subtotal=subtotal,
         tax=tax,
         total=subtotal + tax,
@@ -125,7 +135,14 @@ def _billed_on(order: wire.PurchaseOrder, received: Sequence[wire.PurchaseOrderL
     return day(order.vendor_invoice_date) or max(days, default=day(order.po_date) or last)
 
 
-def _line(order: wire.PurchaseOrder, line: wire.PurchaseOrderLine, location: str) -> DocumentLine:
+def _tax_code(order: wire.PurchaseOrder, known: Known) -> str:
+    code = order.tax_code
+    return known.tax_codes.get((code.id if code else None) or 0, name(code))
+
+
+def _line(
+    order: wire.PurchaseOrder, line: wire.PurchaseOrderLine, location: str, known: Known
+) -> DocumentLine:
     quantity, received = amount(line.quantity), amount(line.received_quantity)
     whole = received == quantity
     value = amount(line.unit_cost) * received
@@ -143,15 +160,16 @@ def _line(order: wire.PurchaseOrder, line: wire.PurchaseOrderLine, location: str
         unit_price=plain(line.unit_cost),
         amount=cents(value),
         taxable=bool(tax),
-        tax_code=name(order.tax_code),
+        tax_code=_tax_code(order, known),
         tax=cents(tax),
         product=identifier(line.product),
+        category=known.categories.get((line.product.id if line.product else None) or 0, ""),
         location=location,
         department=name(order.business_unit),
     )
 
 
-def _freight(order: wire.PurchaseOrder, location: str) -> list[DocumentLine]:
+def _freight(order: wire.PurchaseOrder, location: str, known: Known) -> list[DocumentLine]:
     cost, tax = amount(order.freight_cost), amount(order.freight_tax_total)
     if not cost and not tax:
         return []
@@ -163,7 +181,7 @@ def _freight(order: wire.PurchaseOrder, location: str) -> list[DocumentLine]:
         unit_price=plain(cost),
         amount=cents(cost),
         taxable=bool(tax),
-        tax_code=name(order.tax_code),
+        tax_code=_tax_code(order, known),
         tax=cents(tax),
         location=location,
         department=name(order.business_unit),

@@ -76,9 +76,12 @@ def test_payment_and_body() -> None:
     }
 
 
+KNOWN = procurement.Known(locations={2: "Sydney"}, categories={31: "Hardware"})
+
+
 def test_one_bill_for_each_packing_slip() -> None:
     row = fixture("purchase_order", Order)
-    first, second = procurement.bills(row.order, row.lines, {2: "Sydney"})
+    first, second = procurement.bills(row.order, row.lines, KNOWN)
     assert (first.external_id, first.number, first.total) == ("88-PS-1", "INV-900", D("1633.50"))
     assert first.posted
     assert second.kind is DocumentKind.BILL
@@ -101,7 +104,7 @@ def test_freight_is_on_one_bill(slip: str, closed: bool, carrying: str | None) -
     row.order.freight_packing_slip, row.order.closed_flag = slip, closed
     with_freight = [
         bill.external_id.removeprefix("88-")
-        for bill in procurement.bills(row.order, row.lines, {})
+        for bill in procurement.bills(row.order, row.lines, KNOWN)
         if any(line.source == "freight" for line in bill.lines)
     ]
     assert with_freight == ([carrying] if carrying else [])

@@ -9,7 +9,7 @@ from psaltery.adapters.connectwise import MANIFEST, feeds, wire
 from psaltery.adapters.connectwise.sandbox import NewInvoice, NewLine, invoices, purchasing
 from psaltery.adapters.connectwise.tests.site.driving import Driver
 from psaltery.adapters.errors import BadSettings
-from psaltery.records.psa import Document, DocumentKind
+from psaltery.records.psa import Company, Document, DocumentKind, Lookup
 
 
 def closed(driver: Driver, count: int) -> None:
@@ -209,6 +209,9 @@ def test_received_orders_become_bills(driver: Driver) -> None:
     assert (bill.kind, bill.external_id) == (DocumentKind.BILL, f"{order}-PS-1")
     assert (bill.vendor_number, bill.location) == ("INV-900", "Sydney")
     assert (bill.subtotal, bill.tax) == (D("757.50"), D("74.25"))
+    assert (bill.tax_code, bill.lines[0].category) == ("GST", "Hardware")
+    other = driver.adapter.web_address("bill", f"{order}-PS 2")
+    assert driver.adapter.web_address("bill", bill.external_id) == other.replace("PS%202", "PS-1")
     assert driver.adapter.document(DocumentKind.BILL, bill.external_id) == bill
     assert driver.adapter.document(DocumentKind.BILL, f"{order}-PS-9") is None
     assert driver.adapter.document(DocumentKind.BILL, "999-PS-1") is None
@@ -223,8 +226,13 @@ def test_received_orders_become_bills(driver: Driver) -> None:
 def test_lookups_are_whole_and_named(driver: Driver) -> None:
     found, _ = driver.everything("lookups")
     by_list: dict[str, list[Any]] = {}
+    people = [row for row in found if isinstance(row, Company)]
     for row in found:
-        by_list.setdefault(row.list, []).append(row)
+        if isinstance(row, Lookup):
+            by_list.setdefault(row.list, []).append(row)
+    # Expenses are owed to members, so that they are companies too.
+    assert [one.name for one in people] == [row.name for row in by_list["members"]]
+    assert people[0].external_id == f"member:{by_list['members'][0].external_id}"
     assert {row.name for row in by_list["locations"]} == {"Sydney", "Adelaide", "Auckland"}
     assert {row.code: row.rate for row in by_list["tax_codes"]}["GST"] == D("10")
     assert "EDR" in {row.code for row in by_list["catalog_items"]}
