@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.urls import reverse
 
-from psaltery.notify import letters, queries
+from psaltery.notify import letters, queries, troubles
 from psaltery.notify.decide import RESOLVED, fits, gravity
 from psaltery.notify.letters import Day, Letter, Line, Places
 from psaltery.notify.models import Message, Notice, Recipient, Rule
@@ -78,7 +78,9 @@ def _note(card: Card, event: str, recipient: Recipient) -> str:
 def digest_of(rule: Rule, moment: datetime) -> Letter | None:
     """The digest of a rule at a moment; None when all is well."""
     terms = queries.terms(rule)
-    wanted = {card.id for card in queries.cards_now(moment) if fits(terms, card)}
+    own = troubles.own_causes(rule.recipient)
+    seen = [card for card in queries.cards_now(moment) if card.cause not in own]
+    wanted = {card.id for card in seen if fits(terms, card)}
     open_cards = review.cards().filter(pk__in=wanted, state=Card.State.OPEN)
     lines = [_line(card, "digest", rule.recipient) for card in open_cards]
     return letters.digest(

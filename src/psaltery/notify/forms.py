@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -46,21 +47,17 @@ class RuleForm(forms.Form):
     """When, of what, and how much a recipient hears."""
 
     timing = forms.ChoiceField(
-        label="When", choices=Rule.Timing.choices, widget=forms.RadioSelect, initial="at_once"
+        label="Tell it", choices=Rule.Timing.choices, widget=forms.RadioSelect, initial="at_once"
     )
     wait_minutes = forms.IntegerField(
         label="Only what has lasted, in minutes",
         initial=2,
         validators=[MinValueValidator(0), MaxValueValidator(1440)],
-        help_text="For “at once”. What mends itself sooner is not told; causes that mostly do so "
-        "wait 15 minutes at least.",
+        help_text="What mends itself sooner is not told; causes that mostly do so wait 15 minutes "
+        "at least.",
     )
-    hour = forms.TypedChoiceField(
-        label="Time of day", choices=HOURS, coerce=int, initial=8, help_text="For “once a day”."
-    )
-    workdays = forms.BooleanField(
-        label="On working days only", required=False, help_text="For “once a day”."
-    )
+    hour = forms.TypedChoiceField(label="Time of day", choices=HOURS, coerce=int, initial=8)
+    workdays = forms.BooleanField(label="On working days only", required=False)
     least_severity = forms.ChoiceField(
         label="How grave", choices=Rule.Severity.choices, initial="warning"
     )
@@ -93,9 +90,7 @@ class RuleForm(forms.Form):
         label="Only what is assigned to me",
         required=False,
     )
-    tell_resolved = forms.BooleanField(
-        label="Tell when it is mended", required=False, help_text="For “at once”."
-    )
+    tell_resolved = forms.BooleanField(label="Tell when it is mended", required=False)
 
     def __init__(self, recipient: Recipient, rule: Rule | None = None, data: Any = None) -> None:
         super().__init__(data, initial=_initial(rule) if rule else None)
@@ -113,6 +108,8 @@ class RuleForm(forms.Form):
 def _initial(rule: Rule) -> dict[str, Any]:
     names = [name for name in RuleForm.base_fields if name != "organisations"]
     values = {name: getattr(rule, name) for name in names}
+    if rule.least_amount is not None:
+        values["least_amount"] = rule.least_amount.quantize(Decimal("0.01"))
     return {**values, "organisations": rule.organisations.all()}
 
 

@@ -46,7 +46,7 @@ class Recipient(models.Model):
     @property
     def where(self) -> str:
         """Where messages go, as people call it."""
-        return self.person.email if self.person else self.get_kind_display()
+        return self.person.email if self.person else f"{self.name} ({self.get_kind_display()})"
 
 
 class Rule(models.Model):

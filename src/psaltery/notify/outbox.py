@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from psaltery.adapters.errors import BadSettings, Failure, Rejected, TryLater
 from psaltery.audit.service import Decision, Source, record_decision
 from psaltery.kit.clock import now
+from psaltery.kit.sealing import SealBroken
 from psaltery.notify import (
     compose,
     letters,
@@ -99,6 +100,8 @@ def _book_news(
     recipient: Recipient, terms: Sequence[Terms], cards: Sequence[Seen], moment: datetime
 ) -> int:
     address = recipient.person.email if recipient.person else ""
+    own = troubles.own_causes(recipient)
+    cards = [card for card in cards if card.cause not in own]
     told = queries.told(recipient, cards, moment)
     found = news(terms, cards, told, moment, address=address)
     return _add(recipient, found, moment) if found else 0
@@ -248,8 +251,18 @@ def _hand_over(message: Message, letter: Letter) -> None:
         mail.send(mail.made(letter, recipient.where, str(message.key)))
     else:
         made = slack.payload if recipient.kind == Recipient.Kind.SLACK else teams.payload
-        address = service.address_of(recipient)
-        webhooks.post(address, made(letter), system=recipient.kind, channel=recipient.name)
+        webhooks.post(
+            _address(recipient), made(letter), system=recipient.kind, channel=recipient.name
+        )
+
+
+def _address(channel: Recipient) -> str:
+    try:
+        return service.address_of(channel)
+    except SealBroken as wrong:
+        raise BadSettings(
+            f"The webhook address can't be opened: {wrong} Enter it again.", which="address"
+        ) from wrong
 
 
 # Settling

@@ -9,7 +9,7 @@ from psaltery.connections.models import Connection, Organisation
 from psaltery.notify.models import Recipient
 from psaltery.review.models import Card
 from psaltery.review.reasons import Reason
-from psaltery.review.service import close_cause, open_card
+from psaltery.review.service import cause, close_cause, open_card
 
 CODE = "notification_failed"
 PERSISTS = timedelta(minutes=30)
@@ -37,6 +37,14 @@ def over(recipient: Recipient) -> None:
         return
     for about in (_MAIL_SERVER, f"recipient:{recipient.pk}"):
         close_cause(None, CODE, about, "Messages arrive again.")
+
+
+def own_causes(recipient: Recipient) -> set[str]:
+    """The cards about not reaching this recipient: pointless to tell where they would be told."""
+    abouts = [f"recipient:{recipient.pk}"]
+    if recipient.kind == Recipient.Kind.EMAIL:
+        abouts.append(_MAIL_SERVER)
+    return {cause(None, Reason(code=CODE, about=about, sentence="")) for about in abouts}
 
 
 def _reason(recipient: Recipient, failure: Failure) -> Reason:

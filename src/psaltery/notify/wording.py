@@ -26,8 +26,8 @@ def when(rule: Rule) -> str:
 
 def what(rule: Rule) -> str:
     """`Errors about documents and payments, of Adelaide, from 500.00`."""
-    errors = rule.least_severity == Rule.Severity.ERROR
-    parts = ["Errors" if errors else "Warnings and errors"]
+    grave = rule.least_severity == Rule.Severity.ERROR
+    parts = ["Errors" if grave else "Warnings and errors"]
     if rule.only_mine:
         parts.append("assigned to me")
     if set(rule.topics) < {value for value, _ in TOPICS} and rule.topics:
@@ -38,6 +38,8 @@ def what(rule: Rule) -> str:
     names = [one.name for one in rule.organisations.all()]
     if names:
         parts.append(f"of {listed(names)}")
+    if len(parts) == 1 and not rule.codes:
+        parts = ["All errors" if grave else "All warnings and errors"]
     text = " ".join(parts)
     if rule.least_amount is not None:
         text += f", from {amount_text(rule.least_amount)} on"

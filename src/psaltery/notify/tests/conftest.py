@@ -1,5 +1,6 @@
 """A real mail server on loopback, an administrator, and an office."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ def mail_server(settings) -> Iterator["MailServer"]:
     """A mail server that listens, and settings that lead to it."""
     from psaltery.notify.tests.world import MailServer
 
+    # It tells every line of every session, also from its thread while the run ends.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     handler = MailServer(port=free_port())
     controller = Controller(handler, hostname="127.0.0.1", port=handler.port)
     controller.start()

@@ -106,6 +106,14 @@ def test_a_sealed_address_does_not_open_in_another_row(slack, teams):
         service.address_of(teams)
 
 
+def test_an_address_whose_key_is_gone_is_said(slack):
+    Recipient.objects.update(address="v1:lost:AAAA")
+    slack.refresh_from_db()
+    sent = outbox.send_trial(slack)
+    assert sent.state == "failed"
+    assert "Enter it again." in sent.why
+
+
 def test_addresses_are_sealed_anew_under_a_new_key(slack, settings, httpserver):
     from psaltery.connections.vault import key_ring
 

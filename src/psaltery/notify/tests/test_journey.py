@@ -99,6 +99,6 @@ def test_rules_and_a_channel_by_the_pages(live_app, page, ada, httpserver, conso
     page.get_by_label("Webhook address").fill(httpserver.url_for("/services/secret"))
     page.get_by_role("button", name="Add the channel").click()
     page.get_by_role("button", name="Send a test").click()
-    expect(page.locator("#messages")).to_contain_text("The test was sent to Slack.")
+    expect(page.locator("#messages")).to_contain_text("The test was sent to #books (Slack).")
     assert Message.objects.get().state == "sent"
     assert console == []

@@ -285,6 +285,7 @@ def test_a_mail_server_that_stays_away_is_one_card_for_all(office, mail_server, 
         look()
         clock.shift(timedelta(minutes=16))
     assert Card.objects.filter(code="notification_failed").count() == 1
+    assert not Notice.objects.filter(card__code="notification_failed").exists()
     assert "Notifications to people do not arrive" in (
         Card.objects.get(code="notification_failed").sentence
     )

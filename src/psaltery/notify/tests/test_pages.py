@@ -117,7 +117,7 @@ def test_channels_are_the_administrators(ada_client, httpserver):
     channel = Recipient.objects.get(kind="slack")
     page = ada_client.get(reverse("notify:channel", args=[channel.pk])).content.decode()
     assert "services/secret" not in page
-    assert "Errors; also when mended" in page
+    assert "All errors; also when mended" in page
     ada_client.post(reverse("notify:channel", args=[channel.pk]), {"name": "#money"})
     channel.refresh_from_db()
     assert (channel.name, service.address_of(channel)) == ("#money", address)
