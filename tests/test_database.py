@@ -153,7 +153,8 @@ def test_an_address_becomes_djangos_settings():
     assert settings["HOST"] == "db.example.com"
     assert settings["PASSWORD"] == "p@"
     assert settings["NAME"] == "n"
-    assert settings["OPTIONS"] == {"sslmode": "require"}
+    assert settings["OPTIONS"]["sslmode"] == "require"
+    assert "idle_in_transaction_session_timeout" in settings["OPTIONS"]["options"]
 
 
 def test_a_malformed_address_is_refused():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from psaltery.commands.printing import ExitCode, stop
+from psaltery.commands.printing import ExitCode, Json, as_json_line, stop
 
 
 def demo(
@@ -24,6 +24,7 @@ def demo(
     seconds: Annotated[
         float, typer.Option(min=0.1, help="About how often something happens, live.")
     ] = 8.0,
+    json: Json = False,
 ) -> None:
     """Run Psaltery against sandboxes with a demo MSP in them; Ctrl-C stops all of it."""
     from psaltery.adapters.errors import Failure
@@ -40,9 +41,15 @@ def demo(
         seconds=seconds,
     )
     try:
-        code = drive.run(options, typer.echo)
+        code = drive.run(options, _say_json if json else typer.echo)
     except drive.DemoRefused as refused:
-        stop(str(refused), ExitCode.USAGE)
+        stop(str(refused), ExitCode.USAGE, json=json)
     except (StageFailed, Failure) as failed:
-        stop(str(failed), ExitCode.PROBLEMS)
+        stop(str(failed), ExitCode.PROBLEMS, json=json)
     raise typer.Exit(code)
+
+
+def _say_json(sentence: str) -> None:
+    """One JSON object a line, as things happen."""
+    if sentence.strip():
+        typer.echo(as_json_line({"said": sentence.strip()}))

@@ -28,6 +28,11 @@ def as_json(value: object) -> str:
     return json.dumps(value, default=str, ensure_ascii=False, indent=2)
 
 
+def as_json_line(value: object) -> str:
+    """JSON text on one line, for what is told as it happens."""
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
 def show_rows(
     rows: Sequence[Mapping[str, object]],
     columns: Mapping[str, str],
