@@ -3,7 +3,7 @@
 import httpx2
 
 from psaltery.connections.models import Connection
-from psaltery.demo.stage import Stage
+from psaltery.demo.stage import Stage, StageFailed
 from psaltery.inbound import keys, real_time
 from psaltery.inbound.queries import xero_address
 
@@ -14,11 +14,14 @@ KEY = "demo-webhooks-key-of-the-sandbox"
 def listen(stage: Stage) -> None:
     """Register at both, again at each start: their addresses may have changed.
 
-    Raises the four failures, and httpx2's errors when a sandbox does not answer.
+    Raises the four failures, and StageFailed when the sandbox does not answer.
     """
     books = Connection.objects.get(kind="xero")
     if not keys.of(books):
         keys.add(books, KEY)
     subscription = {"url": xero_address(), "key": KEY}
-    httpx2.post(f"{stage.books_url}/_control/webhooks", json=subscription).raise_for_status()
+    try:
+        httpx2.post(f"{stage.books_url}/_control/webhooks", json=subscription).raise_for_status()
+    except httpx2.HTTPError as wrong:
+        raise StageFailed(f"The Xero sandbox takes no webhook: {wrong}") from wrong
     real_time.switch(Connection.objects.get(kind="connectwise"), True)

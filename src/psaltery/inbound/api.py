@@ -155,6 +155,8 @@ def _answer(status: int, stored: int | None = None) -> HttpResponse:
     del answer["Content-Type"]
     # Else the server sends an empty body in chunks, which some take for a body.
     answer["Content-Length"] = "0"
+    # Refusals are counted; a flood of them must not fill the log, as Django's warnings would.
+    answer.__dict__["_has_been_logged"] = True
     if stored is not None:
         answer[STORED_HEADER] = str(stored)
     return answer

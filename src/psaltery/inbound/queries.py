@@ -15,6 +15,7 @@ from psaltery.kit.clock import now
 
 KINDS = ("xero", "connectwise")
 DAYS = 14
+WRONG = "Signature wrong"
 # Older refusals say nothing about the key of today.
 FRESH = timedelta(days=1)
 _BAD = (Refusal.Reason.SIGNATURE, Refusal.Reason.NO_KEY, Refusal.Reason.KEY_ADDRESS)
@@ -56,6 +57,15 @@ def standing(connection: Connection) -> Standing:
     return _of_xero(connection) if connection.kind == "xero" else _of_connectwise(connection)
 
 
+def wrongly_signed() -> list[Connection]:
+    """Connections whose deliveries are refused now. One query as long as nothing is refused."""
+    recent = Refusal.objects.filter(reason__in=_BAD, last_at__gt=now() - FRESH)
+    kinds = set(recent.values_list("kind", flat=True))
+    connected = Connection.objects.filter(kind__in=kinds, state=Connection.State.CONNECTED)
+    found = connected.order_by("name") if kinds else Connection.objects.none()
+    return [one for one in found if standing(one).word == WRONG]
+
+
 def _of_xero(connection: Connection) -> Standing:
     if not keys.of(connection):
         return Standing(
@@ -68,7 +78,7 @@ def _of_xero(connection: Connection) -> Standing:
     last = events(connection).aggregate(last=Max("received_at"))["last"]
     if (count := _refused_since(connection, last)) > 0:
         return Standing(
-            "Signature wrong",
+            WRONG,
             "bad",
             f"{_deliveries(count)} refused since the last good one: signed with another key, or "
             "sent by somebody else.",
@@ -98,7 +108,7 @@ def _of_connectwise(connection: Connection) -> Standing:
     last = events(connection).aggregate(last=Max("received_at"))["last"]
     if (count := _refused_since(connection, last)) > 0:
         return Standing(
-            "Signature wrong",
+            WRONG,
             "bad",
             f"{_deliveries(count)} refused since the last good one: not signed by this site.",
             "Check that the site's address of this connection is the one ConnectWise calls from.",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 from psaltery.accounts.models import Person
 from psaltery.connections.models import Connection, Organisation
+from psaltery.inbound import queries as inbound
 from psaltery.web.routes import address_of
 
 
@@ -22,10 +24,10 @@ class Banner:
 
 
 def banners(request: HttpRequest) -> list[Banner]:
-    """The banners for this person now; none for a visitor. Two queries."""
+    """The banners for this person now; none for a visitor. Three queries."""
     if not isinstance(request.user, Person):
         return []
-    return [*_connections(), *_organisations()]
+    return [*_connections(), *_organisations(), *_webhooks()]
 
 
 def _connections() -> list[Banner]:
@@ -55,4 +57,16 @@ def _organisations() -> list[Banner]:
             url=address_of("connections:index"),
         )
         for organisation in gone[:3]
+    ]
+
+
+def _webhooks() -> list[Banner]:
+    return [
+        Banner(
+            f"Webhooks of {connection.name} are refused: signed with another key. Polling goes on.",
+            tone="warning",
+            action="See what to do",
+            url=reverse("inbound:page", args=[connection.pk]),
+        )
+        for connection in inbound.wrongly_signed()[:3]
     ]

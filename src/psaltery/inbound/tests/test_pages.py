@@ -68,6 +68,10 @@ def test_a_key_is_pasted_tested_and_replaced(live_app, signed_in, books, deliver
 def test_found_events_are_replayed(live_app, signed_in, books, deliver):
     page, connection = signed_in, books.connection
     deliver([event("tenant-1", 1), event("tenant-1", 2, "CONTACT")])
+    deliver([event("tenant-1", 3)], key=OTHER)
+    page.goto(f"{live_app.url}/connections/{connection.pk}/")
+    page.get_by_role("link", name="See what to do").click()
+    expect(page.get_by_label("Webhooks").get_by_text("Signature wrong")).to_be_visible()
     page.goto(f"{live_app.url}/connections/{connection.pk}/webhooks/?category=CONTACT")
     page.get_by_role("button", name="Replay…").click()
     page.get_by_role("dialog").get_by_role("button", name="Replay").click()
@@ -87,9 +91,11 @@ def test_a_wrong_key_is_told_with_what_to_do(books, deliver):
     told = queries.standing(connection)
     assert (told.word, told.tone) == ("Signature wrong", "bad")
     assert "paste it here" in told.remedy
+    assert queries.wrongly_signed() == [connection]
     keys.add(connection, OTHER)
     deliver([event("tenant-1", 2)], key=OTHER)
     assert queries.standing(connection).word == "On"
+    assert queries.wrongly_signed() == []
     assert {(reason, count) for reason, count, _ in queries.reasons(connection)} == {
         ("wrong signature on an empty delivery", 1),
         ("wrong signature", 1),
