@@ -42,6 +42,7 @@ ENTRIES = (
             Entry("Invoices", "", "ledger:invoices"),
             Entry("Payments", "", "ledger:payments"),
             Entry("Credit notes", "", "ledger:credit_notes"),
+            Entry("Unallocated", "", "ledger:unallocated"),
         ),
     ),
     Entry("Tie-out", "scale", "matching:index"),
