@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('posting', '0002_skipped_by'),
+        ("posting", "0002_skipped_by"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='link',
-            name='accepted',
+            model_name="link",
+            name="accepted",
             field=models.JSONField(default=list),
         ),
         migrations.AddField(
-            model_name='link',
-            name='revert',
+            model_name="link",
+            name="revert",
             field=models.BooleanField(default=False),
         ),
     ]
