@@ -163,7 +163,8 @@ def _ledger(numbers: str) -> None:
         invoice.pk,
         among=numbers,
         number="'I-' || n",
-        customer_name="'Customer ' || (n % 2000)",
+        customer_name="'Customer ' || (n % 10000 + 1) * 100",
+        customer_external_id="'copy-' || (n % 10000 + 1) * 100",
         issued_on="current_date - (n % 1500)::int",
         due_on="current_date - (n % 1500)::int + 14",
         status="CASE WHEN n % 40 = 0 THEN 'authorised' WHEN n % 501 = 0 THEN 'draft'"
@@ -172,7 +173,10 @@ def _ledger(numbers: str) -> None:
         **same,
     )
     paid = "current_date - (n % 1500)::int"
-    multiply("billing_payments", payment.pk, among=numbers, paid_on=paid, **same)
+    of = "'copy-' || n"
+    multiply(
+        "billing_payments", payment.pk, among=numbers, paid_on=paid, invoice_external_id=of, **same
+    )
     some = f"(SELECT * FROM {numbers} WHERE n % 100 = 0) AS each"
     multiply(
         "customers", customer.pk, among=some, name="'Customer ' || n", name_key="'customer ' || n",
