@@ -51,10 +51,13 @@ KINDS = {
 @may_view
 def index(request: HttpRequest) -> HttpResponseBase:
     """Every document of the PSA and where it stands."""
-    page = _list(request)
-    if request.headers.get("HX-Target") != "list-body":
-        page.extra |= {"figures": _figures()}
-    return page.respond(request)
+    return _list(request).respond(request)
+
+
+@may_view
+def figures(request: HttpRequest) -> HttpResponse:
+    """The figures above the list: asked for by the page itself, which does not wait for them."""
+    return render(request, "posting/figures.html", {"figures": _figures()})
 
 
 def _list(request: HttpRequest) -> ListPage:

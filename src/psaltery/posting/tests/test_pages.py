@@ -94,7 +94,7 @@ def test_csv_has_what_the_page_shows(writer, some):
 
 
 def test_figures_lead_to_the_rows_behind_them(writer, some):
-    page = writer.get(INDEX)
+    page = writer.get(reverse("posting:figures"))
     figures = {row["label"]: row for row in page.context["figures"]}
     assert figures["held or refused"]["count"] == 2
     assert figures["held or refused"]["detail"] == "660.00 AUD"
