@@ -151,5 +151,5 @@ def covered_text(coverage: Coverage) -> str:
     if not coverage.open_lines:
         return lines
     documents = len(coverage.open_documents)
-    word = "document waits" if documents == 1 else "documents wait"
-    return f"{coverage.open_lines:,} of {lines} are not: {documents:,} {word}"
+    word = "document" if documents == 1 else "documents"
+    return f"{coverage.open_lines:,} of {lines} are not, in {documents:,} {word}"

@@ -42,7 +42,7 @@ def test_gaps_stand_first_with_their_money(world, signed_in):
     answer = signed_in().get(address("mapping:index", organisation=world.sydney.pk))
     text = text_of(answer)
     assert "50 %" in text
-    assert "1 of 2 lines are not: 1 document waits" in text
+    assert "1 of 2 lines are not, in 1 document" in text
     assert "1,200.50" in text
     assert text.index("FW-60") < text.index("Remote")
     assert "200 Sales, by kind of line “Time”" in text
