@@ -15,6 +15,7 @@ from psaltery.commands import (
     django,
     documents,
     exceptions,
+    notifications,
     mapping,
     notifications,
     people,

@@ -88,11 +88,14 @@ def messages(
 
 def _found(whom: str, *, json: bool) -> "Recipient":
     from psaltery.accounts.models import Person
-    from psaltery.notify import service
+    from psaltery.notify import mail, service
     from psaltery.notify.models import Recipient
 
     person = Person.objects.filter(email=whom.strip().lower(), is_active=True).first()
     if person is not None:
+        # Without a server mail is written to the log, which would look like success.
+        if not mail.is_set_up():
+            stop("No mail server is set: PSALTERY_EMAIL_HOST.", ExitCode.USAGE, json=json)
         return service.recipient_of(person)
     channel = Recipient.objects.filter(person=None, name__iexact=whom.strip()).first()
     if channel is None:

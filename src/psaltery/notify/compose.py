@@ -95,6 +95,7 @@ def digest_of(rule: Rule, moment: datetime) -> Letter | None:
 def _day(rule: Rule, moment: datetime) -> Day:
     zone = ZoneInfo(queries.zone_of(rule.recipient))
     midnight = moment.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    # Half a day back is yesterday also on the days when clocks are changed.
     before = (midnight - timedelta(hours=12)).replace(hour=0)
     only = {one.pk for one in rule.organisations.all()}
     count, money = queries.posted(before, midnight, only)

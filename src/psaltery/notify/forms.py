@@ -97,6 +97,7 @@ class RuleForm(forms.Form):
         field = self.fields["organisations"]
         assert isinstance(field, forms.ModelMultipleChoiceField)
         field.queryset = Organisation.objects.filter(chosen=True).order_by("name")
+        # Nothing is ever assigned to a channel.
         if recipient.person is None:
             del self.fields["only_mine"]
 
@@ -135,6 +136,7 @@ class ChannelForm(forms.Form):
         super().__init__(data, initial={"name": channel.name} if channel else None)
         if channel is not None:
             del self.fields["kind"]
+            # The stored address is a secret: it is replaced, never shown.
             self.fields["address"].required = False
             self.fields["address"].help_text = "Leave empty to keep the one that is stored."
 

@@ -49,6 +49,7 @@ def book() -> int:
     One transaction: what is booked is booked once, whoever else looks at the same moment.
     """
     service.make_missing()
+    # Seconds at most, and no network call within: others who look meanwhile just go away.
     with transaction.atomic():
         if not _may_book():
             return 0
@@ -109,6 +110,7 @@ def _book_news(
 
 def _add(recipient: Recipient, found: Sequence[News], moment: datetime) -> int:
     """Put news into the message that still waits, or into a new one when it is time for one."""
+    # Row by row, skipping what is being claimed: a message that is on its way takes no more.
     message = _waiting(recipient)
     if message is None:
         last = queries.last_news_at(recipient)

@@ -65,6 +65,7 @@ def cards_now(moment: datetime) -> list[Seen]:
     told = Notice.objects.filter(card__state=Card.State.RESOLVED).values("card")
     ended = Q(state=Card.State.RESOLVED, resolved_at__gte=moment - REMEMBERED, pk__in=told)
     rows = list(Card.objects.filter(Q(state=Card.State.OPEN) | ended).defer("details"))
+    # Only open cards' naps count: a resolved one is over, however often it was snoozed.
     naps = {nap.pk: nap for nap in Nap.objects.filter(card__state=Card.State.OPEN)}
     kinds, amounts = _blocked()
     return [
@@ -197,6 +198,7 @@ def late_feeds(moment: datetime, only: Collection[int]) -> list[Feed]:
 
 
 def _is_late(feed: Feed, moment: datetime) -> bool:
+    # A first pass may take hours; what runs is not late.
     if feed.finished_at is None or feed.state == Feed.State.RUNNING:
         return False
     return moment - feed.finished_at > LATE + timedelta(seconds=feed.seconds)

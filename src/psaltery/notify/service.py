@@ -16,7 +16,8 @@ from psaltery.notify.models import Recipient, Rule
 from psaltery.notify.webhooks import problem_with
 
 _TABLE = Recipient._meta.db_table
-_SETTLES = 2  # minutes: most causes that vanish do so with the next answer
+# Minutes: most causes that vanish do so with the next answer, and what opens together is one mail.
+_SETTLES = 2
 
 
 def recipient_of(person: Person) -> Recipient:
@@ -60,6 +61,7 @@ def add_channel(kind: str, name: str, address: str) -> Recipient:
             recipient=channel,
             least_severity=Rule.Severity.ERROR,
             wait_minutes=_SETTLES,
+            # A team shares a channel: whoever reads it later must see what is done already.
             tell_resolved=True,
             since=now(),
         )
@@ -132,6 +134,7 @@ def save_rule(
         rule = rule or Rule(recipient=recipient)
         for name, value in values.items():
             setattr(rule, name, value)
+        # A rule that was widened must not tell of everything that has been open for weeks.
         rule.since = now()
         rule.save()
         rule.organisations.set(organisations)

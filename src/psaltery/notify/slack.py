@@ -69,6 +69,7 @@ def _section(part: Section) -> Iterator[dict[str, Any]]:
 
 
 def _line(line: Line) -> str:
+    # The link is the sentence itself: on a phone it is what a thumb finds.
     facts = " · ".join(part for part in (line.holds, line.where, line.note) if part)
     rows = [f"<{line.url}|{escaped(cut(line.sentence, 600))}>"]
     if facts:

@@ -14,6 +14,7 @@ from psaltery.review.service import cause, close_cause, open_card
 CODE = "notification_failed"
 PERSISTS = timedelta(minutes=30)
 _MAIL_SERVER = "mail server"
+_CONNECTION = "connection"
 
 
 def met(recipient: Recipient, failure: Failure, moment: datetime, *, trial: bool) -> None:
@@ -63,10 +64,14 @@ def _reason(recipient: Recipient, failure: Failure) -> Reason:
 def open_for_connections() -> None:
     """A card for every connection that waits for a person and has none: one that broke while its
     consent was renewed did so outside every feed."""
-    told = Card.objects.filter(topic="connection").exclude(state=Card.State.RESOLVED)
-    known = {card.get("connection") for card in told.values_list("details", flat=True)}
+    told = Card.objects.filter(topic="connection", subject_ref=_CONNECTION)
+    known = {
+        card.get("connection")
+        for card in told.exclude(state=Card.State.RESOLVED).values_list("details", flat=True)
+    }
     broken = Connection.objects.filter(state=Connection.State.NEEDS_RECONNECT)
     for connection in broken.exclude(pk__in=[pk for pk in known if pk]):
+        # Named like the engine's own, so that the first call that works again closes this one too.
         first = Organisation.objects.filter(Q(chosen=True), connection=connection).first()
         if first is not None:
             open_card(first, _broken(connection, first))
@@ -75,7 +80,7 @@ def open_for_connections() -> None:
 def _broken(connection: Connection, organisation: Organisation) -> Reason:
     return Reason(
         code=connection.reason_code or "token_revoked",
-        about="connection",
+        about=_CONNECTION,
         subject=connection.name,
         sentence=f"{organisation.name}: {connection.reason}",
         details={"connection": connection.pk},

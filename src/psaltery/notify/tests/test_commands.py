@@ -35,6 +35,13 @@ def test_a_test_is_sent_and_its_failure_is_an_exit_code(ada, mail_server):
     assert run("test", "nobody").exit_code == 2
 
 
+def test_without_a_mail_server_it_says_so(ada, settings):
+    settings.EMAIL_HOST = ""
+    answer = run("test", "ada@example.com", "--json")
+    assert answer.exit_code == 2
+    assert "PSALTERY_EMAIL_HOST" in answer.stdout
+
+
 def test_a_digest_is_sent_when_there_is_something_to_tell(ada, office, mail_server):
     service.recipient_of(ada)
     answer = run("send-digest", "ada@example.com", "--json")
