@@ -1,12 +1,17 @@
 """Deliveries of Xero: stored and their feeds woken by one statement, many deliveries at once."""
 
 from collections.abc import Sequence
+from typing import Any
+from weakref import WeakSet
 
+import psycopg
 from django.db import connection
 
 from psaltery.inbound.storing import XERO_STORED, Arrived, xero_values
 from psaltery.sync.wake import ASLEEP, VALUES, queue_reading
 
+# Connections whose plans are kept. Django prepares nothing, so this concerns our statement alone.
+_tuned: WeakSet[Any] = WeakSet()
 # One round trip and one commit for what arrives at the same time.
 _STORE = f"""
     WITH {XERO_STORED},
@@ -28,12 +33,24 @@ def keep(arrived: Sequence[Arrived]) -> list[int]:
     They are durable when this returns, and so is the wake of their feeds. Outside a transaction.
     """
     values, owners = xero_values(arrived)
-    with connection.cursor() as cursor:
-        cursor.execute(_STORE, {**values, **VALUES})
-        new, feeds, organisations, ahead = cursor.fetchone()
+    new, feeds, organisations, ahead = _store({**values, **VALUES})
     if feeds:
         queue_reading(list(zip(feeds, organisations, ahead, strict=True)))
     counts = [0] * len(arrived)
     for event_id in new or ():
         counts[owners[event_id]] += 1
     return counts
+
+
+def _store(values: dict[str, Any]) -> tuple[Any, ...]:
+    with connection.cursor() as ours, connection.wrap_database_errors:
+        raw = ours.cursor.connection
+        with psycopg.Cursor[Any](raw) as cursor:
+            if raw not in _tuned:
+                # Planning it takes longer than running it, and the plan is always the same.
+                cursor.execute("SET plan_cache_mode = force_generic_plan")
+                _tuned.add(raw)
+            cursor.execute(_STORE, values, prepare=True)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+    assert row is not None
+    return row
