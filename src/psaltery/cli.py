@@ -15,7 +15,6 @@ from psaltery.commands import (
     django,
     documents,
     exceptions,
-    notifications,
     mapping,
     notifications,
     people,
