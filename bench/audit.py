@@ -83,8 +83,8 @@ SELECT timestamptz '2026-01-01' + n * (interval '180 days' / %s),
     'Customer ' || n %% 2000, s.sentence, n %% 100 = 0,
     CASE WHEN n %% 2 = 0 THEN repeat(md5(n::text), 15) ELSE '' END,
     CASE WHEN n %% 2 = 0 THEN repeat(md5((n + 1)::text), 20) ELSE '' END,
-    'Harbourline IT INV-' || n || ' Customer ' || n %% 2000
-        || CASE WHEN n %% 2 = 0 THEN ' invoices.create ' ELSE ' contacts.match ' END || s.sentence
+    lower('Harbourline IT INV-' || n || ' Customer ' || n %% 2000
+        || CASE WHEN n %% 2 = 0 THEN ' invoices.create ' ELSE ' contacts.match ' END || s.sentence)
 FROM generate_series(1, %s) n, LATERAL (SELECT CASE
     WHEN n %% 100 = 0 THEN 'INV-' || n || ' was refused: the account 200 is archived.'
     WHEN n %% 2 = 0 THEN 'INV-' || n || ': the invoice was created in the books to the cent.'

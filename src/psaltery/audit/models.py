@@ -3,6 +3,8 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from psaltery.audit.folded import FoldedTextField
+
 
 class Entry(models.Model):
     """One request, decision, change or sign-in.
@@ -39,7 +41,7 @@ class Entry(models.Model):
     failed = models.BooleanField()
     request = models.TextField()
     response = models.TextField()
-    found_by = models.TextField()  # what a search looks through
+    found_by = FoldedTextField()  # what a search looks through, in lower case
 
     class Meta:
         db_table = "audit_entries"

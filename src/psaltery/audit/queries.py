@@ -43,7 +43,7 @@ _CHUNK = 500
 
 
 class _Contains(TextLookup):
-    """ILIKE on the bare column, which its trigram index serves; `icontains` would wrap it."""
+    """LIKE on the bare lower-case column, which its trigram index serves."""
 
     lookup_name = "contains_any_case"
     prepare_rhs = False
@@ -51,10 +51,10 @@ class _Contains(TextLookup):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """The comparison; signs that mean something to LIKE are taken as they are."""
         left, left_values = self.process_lhs(compiler, connection)
-        word = str(self.rhs.value)
+        word = str(self.rhs.value).lower()
         for sign in "\\%_":
             word = word.replace(sign, f"\\{sign}")
-        return f"{left} ILIKE %s", (*left_values, f"%{word}%")
+        return f"{left} LIKE %s", (*left_values, f"%{word}%")
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

@@ -153,7 +153,7 @@ def _found_by(
     source: Source, documents: Sequence[str], customer: str, operation: str, sentence: str
 ) -> str:
     words = (source.organisation, *documents[:50], customer, operation, sentence)
-    return clean(cut(" ".join(word for word in words if word), _FOUND_BY_LENGTH))
+    return clean(cut(" ".join(word for word in words if word), _FOUND_BY_LENGTH)).lower()
 
 
 def _insert(rows: Sequence[Row], *, relaxed: bool = False) -> None:

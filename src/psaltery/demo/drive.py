@@ -199,8 +199,8 @@ def _go_on(stage: Stage, options: Options, found: world.WorldPage, say: Say) -> 
             say(live.happen())
 
 
-def _watched(stage: Stage, say: Say, tell: float = TELL_SECONDS) -> "Iterator[Progress]":
-    """The progress, twice a second; told when it changed, every `tell` seconds at most."""
+def _watched(stage: Stage, say: Say, tell_seconds: float = TELL_SECONDS) -> "Iterator[Progress]":
+    """The progress, twice a second; told when it changed, every `tell_seconds` at most."""
     from psaltery.demo import progress
 
     last, told_at = "", 0.0
@@ -208,7 +208,7 @@ def _watched(stage: Stage, say: Say, tell: float = TELL_SECONDS) -> "Iterator[Pr
         stage.check()
         seen = progress.look()
         sentence = seen.sentence()
-        if sentence != last and time.monotonic() - told_at > tell:
+        if sentence != last and time.monotonic() - told_at > tell_seconds:
             say(sentence)
             last, told_at = sentence, time.monotonic()
         yield seen

@@ -4,6 +4,7 @@ https://developer.connectwise.com/Best_Practices/PSA_Callbacks
 """
 
 import threading
+from math import inf
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -59,7 +60,7 @@ def signing_key(connection: Connection, key_url: str, *, fresh: bool = False) ->
 
 
 def _fetch(connection: Connection, place: tuple[int, str]) -> str:
-    if monotonic() - _asked.get(connection.pk, float("-inf")) < _BETWEEN_SECONDS:
+    if monotonic() - _asked.get(connection.pk, -inf) < _BETWEEN_SECONDS:
         raise TryLater("A signing key was fetched just now.")
     _asked[connection.pk] = monotonic()
     key = _call(connection, place[1])

@@ -1,6 +1,7 @@
 """Signing keys of webhooks: pasted by a person, sealed, two at once while one is rotated."""
 
 import threading
+from math import inf
 from time import monotonic
 
 import msgspec
@@ -111,7 +112,7 @@ class _Known:
     """The opened keys of one kind, as this process last read them."""
 
     def __init__(self) -> None:
-        self.read_at = float("-inf")
+        self.read_at = -inf
         self.keys: tuple[Key, ...] = ()
 
 
@@ -148,6 +149,6 @@ def forget_known() -> None:
 def note_use(key: Key) -> None:
     """A delivery was signed with this key: kept to the minute, for the end of a rotation."""
     moment = monotonic()
-    if moment - _noted.get(key.id, float("-inf")) > _NOTED_SECONDS:
+    if moment - _noted.get(key.id, -inf) > _NOTED_SECONDS:
         _noted[key.id] = moment
         SigningKey.objects.filter(pk=key.id).update(used_at=now())

@@ -16,10 +16,16 @@ _RESTING = """
 """
 
 
-def under_way(task: str) -> set[int]:
-    """The subjects that have a job of this task, waiting or running."""
-    rows = ProcrastinateJob.objects.filter(task_name=task, status__in=("todo", "doing"))
+def under_way(task: str, *, running: bool = True) -> set[int]:
+    """The subjects that have a job of this task: waiting or, with `running`, running."""
+    states = ("todo", "doing") if running else ("todo",)
+    rows = ProcrastinateJob.objects.filter(task_name=task, status__in=states)
     return {int(arguments["subject"]) for arguments in rows.values_list("args", flat=True)}
+
+
+def settled_for(task: str) -> set[int]:
+    """The subjects that need no further job of this task now: one waits, or they rest."""
+    return under_way(task, running=False) | resting(task)
 
 
 def resting(task: str) -> set[int]:

@@ -75,14 +75,14 @@ def _order(feed: Feed) -> int:
 def _postings() -> int:
     waiting = Posting.objects.filter(_WRITABLE, state=Posting.State.WAITING)
     wanted = _organisations(waiting) | _organisations(ripe().filter(_WRITABLE))
-    wanted -= backlog.resting("post_documents")
+    wanted -= backlog.settled_for("post_documents")
     for pk in wanted:
         queue.post(pk)
     return len(wanted)
 
 
 def _payments() -> int:
-    wanted = _organisations(due().filter(_PSA_REACHED)) - backlog.resting("match_payments")
+    wanted = _organisations(due().filter(_PSA_REACHED)) - backlog.settled_for("match_payments")
     for pk in wanted:
         queue.payments(pk)
     return len(wanted)
@@ -90,7 +90,7 @@ def _payments() -> int:
 
 def _marks() -> int:
     unmarked = Link.objects.filter(_PSA_REACHED, psa_marked_at__isnull=True)
-    wanted = _organisations(unmarked) - backlog.resting("mark_posted")
+    wanted = _organisations(unmarked) - backlog.settled_for("mark_posted")
     for pk in wanted:
         queue.marks(pk)
     return len(wanted)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection, connections
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import DjangoDbBlocker, Settings
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from psaltery import jobs
 
@@ -37,10 +37,17 @@ class LiveApp:
     url: str
 
 
+class _Silent(WSGIRequestHandler):
+    """Tells of no request: one that ends after its test would write to a closed stream."""
+
+    def log(self, *args: object) -> None:
+        pass
+
+
 @pytest.fixture
 def live_app(transactional_db: None, settings: Settings) -> Iterator[LiveApp]:
     """The real URLs in a threaded server; `settings` of the test apply to it."""
-    server = make_server("127.0.0.1", 0, WSGIHandler(), threaded=True)
+    server = make_server("127.0.0.1", 0, WSGIHandler(), threaded=True, request_handler=_Silent)
     url = f"http://localhost:{server.server_port}"
     settings.PUBLIC_URL = url
     settings.CSRF_TRUSTED_ORIGINS = [url]
@@ -97,10 +104,14 @@ def due_jobs() -> list[str]:
     """The names of the tasks that a worker would do now."""
     from procrastinate.contrib.django.models import ProcrastinateJob
 
-    due = Q(scheduled_at=None) | Q(scheduled_at__lte=Now())
-    return list(
-        ProcrastinateJob.objects.filter(due, status="todo").values_list("task_name", flat=True)
+    todo = ProcrastinateJob.objects.filter(status="todo")
+    # One that is tried again later holds its lock's later jobs up until then.
+    before = Q(priority__gt=OuterRef("priority")) | Q(
+        priority=OuterRef("priority"), id__lt=OuterRef("id")
     )
+    held_up = todo.filter(before, lock=OuterRef("lock"), scheduled_at__gt=Now())
+    due = todo.filter(Q(scheduled_at=None) | Q(scheduled_at__lte=Now())).exclude(Exists(held_up))
+    return list(due.values_list("task_name", flat=True))
 
 
 @pytest.fixture
@@ -172,6 +183,11 @@ def browser() -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+# What htmx says of a request that going on to the next page has cut off. A request that failed
+# says htmx:sendError or htmx:responseError beside it.
+CUT_OFF = ("htmx:sendAbort", "htmx:afterRequest")
+
+
 @pytest.fixture
 def console() -> list[str]:
     """Errors and warnings in the page's console, CSP violations among them."""
@@ -186,7 +202,7 @@ def page(browser: Browser, console: list[str]) -> Iterator[Page]:
     page = context.new_page()
 
     def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not message.text.startswith(CUT_OFF):
             console.append(message.text)
 
     page.on("console", note)
