@@ -26,10 +26,11 @@ from psaltery.testing.tallies import marked_once, paid_once, posted_once
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.crash,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 OFFICES = (("Sydney", "GST"), ("Adelaide", "GST"), ("Auckland", "NZGST"))
-PATIENCE = 90
+# Under the load of a whole run on two cores; alone everything is there in a fifth of it.
+PATIENCE = 150
 
 
 class Load:
@@ -78,7 +79,7 @@ class Load:
         return Posting.objects.filter(state="in_step").count() == len(self.invoices)
 
     def all_paid(self) -> bool:
-        age_doubts()
+        age_doubts("uncertain")
         for organisation in self.rig.organisations:
             self.look(organisation, "payments", "invoices")
         backs = PaymentBack.objects.filter(state="in_step", amount__gt=0)
@@ -99,9 +100,13 @@ class Load:
         assert not Attempt.objects.filter(state__in=("booked", "uncertain")).exists()
 
 
-def age_doubts() -> None:
-    """Lets the minutes pass after which the PSA is asked whether a payment arrived."""
-    doubtful = PaymentBack.objects.filter(state__in=("posting", "uncertain"))
+def age_doubts(*states: str) -> None:
+    """Lets the minutes pass after which the PSA is asked whether a payment arrived.
+
+    What is "posting" may be aged only while no live worker writes: these minutes are what keeps
+    two workers from writing one payment.
+    """
+    doubtful = PaymentBack.objects.filter(state__in=states)
     doubtful.update(booked_at=F("booked_at") - timedelta(minutes=4))
 
 
@@ -158,11 +163,11 @@ def test_workers_killed_again_and_again(rig: Rig, start):
         worker = start()
         time.sleep(source.uniform(1.2, 4.5))
         kill(worker)
+        age_doubts("posting", "uncertain")
         if turn % 2:
             load.close(5)
         if turn > 2:
             load.pay(6)
-            age_doubts()
     start()
     load.settled()
 
@@ -212,6 +217,7 @@ def test_a_worker_that_stood_still_doubles_no_payment(rig: Rig, start):
     wait_until(lambda: PaymentBack.objects.filter(state="posting").exists())
     with stopped(sleeper):
         began = time.monotonic()
+        age_doubts("posting")
         start()
         wait_until(load.all_paid)
         # The PSA refuses no second payment: what was not begun by now is not begun any more.
