@@ -9,6 +9,7 @@ import typer
 
 from psaltery.commands import (
     audit,
+    budgets,
     check,
     connections,
     demo,
@@ -55,6 +56,7 @@ GROUPS = {
     "exceptions": exceptions.app,
     "mapping": mapping.app,
     "audit": audit.app,
+    "budgets": budgets.app,
     "notifications": notifications.app,
     "sandbox": sandbox.app,
     "webhooks": webhooks.app,

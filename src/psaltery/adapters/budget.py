@@ -100,6 +100,8 @@ _DAY_RESERVE = {
     Priority.SCHEDULE: 10,
     Priority.BACKFILL: 10,
 }
+# What a back-fill may take of a day, in per cent.
+BACKFILL_SHARE = 100 - _DAY_RESERVE[Priority.BACKFILL]
 # When the vendor's day ends isn't told: one call an hour asks.
 ASK_AGAIN = timedelta(hours=1)
 _RESET_JUMP = 50  # answers arrive out of order, so a small rise of "remaining" is no new day

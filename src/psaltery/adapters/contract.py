@@ -111,8 +111,12 @@ class Books(Protocol):
         A credit note, overpayment or prepayment comes with all touches of its credit: one that is
         stored for it and is not in the page was removed."""
 
-    def prepare(self, action: Action, draft: Draft | ContactDraft) -> Prepared:
-        """The exact element for a write. Pure."""
+    def count(self, feed: str) -> int | None:
+        """How many records a run over everything of a feed would bring; None where the vendor does
+        not say. One call."""
+
+    def prepare(self, action: Action, draft: Draft | ContactDraft | PaymentDraft) -> Prepared:
+        """The exact element for a write. Pure. A payment can only be created."""
 
     def send(self, elements: Sequence[Prepared], key: str) -> tuple[Outcome, ...]:
         """Send elements of one kind and action in one request (at most `batch_size`), with an

@@ -1,4 +1,4 @@
-"""Addresses of the settings of an organisation."""
+"""Addresses of the settings of an organisation, and of the calls it makes."""
 
 from django.urls import path
 
@@ -9,4 +9,8 @@ app_name = "sync"
 urlpatterns = [
     path("organisations/<int:number>/settings/", views.organisation, name="organisation"),
     path("organisations/<int:number>/pause/", views.pause, name="pause"),
+    path("calls/", views.calls_index, name="calls_index"),
+    path("calls/<int:number>/", views.calls_of, name="calls"),
+    path("calls/<int:number>/count/", views.count_records, name="count_records"),
+    path("calls/<int:number>/read/", views.read_everything, name="read_everything"),
 ]

@@ -1,24 +1,44 @@
-"""The page of an organisation's settings: what is posted and how, when it is read, its calls."""
+"""The pages of an organisation's settings and of the calls it makes."""
 
 from __future__ import annotations
 
+import csv
+from datetime import date, timedelta
+from io import StringIO
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from psaltery.accounts.access import may_admin, may_view, may_write, person_of
 from psaltery.accounts.models import Role
 from psaltery.adapters import registry
-from psaltery.adapters.errors import BadSettings
+from psaltery.adapters.contract import Role as SystemRole
+from psaltery.adapters.errors import BadSettings, Failure
 from psaltery.connections import service
 from psaltery.connections.models import Feed, Organisation
+from psaltery.kit.clock import now
 from psaltery.posting.models import Posting
-from psaltery.sync import organisations
+from psaltery.sync import calls, force, organisations
+from psaltery.sync import estimate as estimates
+from psaltery.sync.forecast import Estimate
 from psaltery.sync.forms import FEED, POLICY, OrganisationForm
+from psaltery.web import charts
+from psaltery.web.format import badge, when
+from psaltery.web.lists import Choice, Column, Empty, ListPage
+
+CALLS_CRUMBS = [("Connections", "/connections/"), ("Calls", "/calls/")]
+LIMIT_WORDS = {
+    "day": "Day's calls used up",
+    "minute": "Minute's calls used up",
+    "concurrent": "Too many at once",
+}
 
 
 @may_view
@@ -104,3 +124,166 @@ def pause(request: HttpRequest, number: int) -> HttpResponse:
     word = "paused" if row.paused else "resumed"
     messages.success(request, f"{row.name} is {word}.")
     return redirect("sync:organisation", row.pk)
+
+
+@may_view
+def calls_index(request: HttpRequest) -> HttpResponseBase:
+    """Calls and bytes of each organisation today, what is left, and what the day will take."""
+    if request.GET.get("format") == "days":
+        return _days_file()
+    rows = calls.organisations()
+    keys = list(rows.values_list("pk", flat=True))
+    coming, waiting = calls.forecasts(keys), calls.pauses(keys)
+    days = calls.days()
+
+    def state(row: Organisation) -> SafeString:
+        return _limit_state(row, coming[row.pk], waiting.get(row.pk))
+
+    return ListPage(
+        rows,
+        title="Calls",
+        crumbs=CALLS_CRUMBS[:1],
+        noun="organisations",
+        columns=[
+            Column("name", "Organisation", link=_calls_address, detail=_system, sort="name"),
+            Column("state", "State", html=state, csv=False),
+            Column("calls", "Calls today", kind="number", sort="calls"),
+            Column("cap", "Allowed a day", kind="number", value=_day_cap),
+            Column("left", "Left", kind="number", value=_day_left),
+            Column("coming", "By midnight UTC", kind="number", value=lambda row: coming[row.pk]),
+            Column("bytes_in", "Received", html=_received, sort="bytes_in", phone=False),
+            Column("failed", "Refused", kind="number", sort="failed", phone=False),
+        ],
+        search=["name"],
+        filters=[Choice("system", "System", _systems, field="connection__kind")],
+        order="-calls",
+        above="sync/calls_above.html",
+        empty=Empty(
+            "No organisation is synced",
+            "Calls and bytes of each organisation appear here by day.",
+            icon="gauge",
+            action="Open connections",
+            url=reverse("connections:index"),
+        ),
+        extra={
+            "days": days,
+            "today": next((one for one in days if one.day == now().date()), None),
+            "coming": sum(coming.values()),
+            "waiting": len(waiting),
+            "chart": _days_chart(days),
+        },
+    ).respond(request)
+
+
+def _limit_state(row: Organisation, coming: int, pause: calls.Pause | None) -> SafeString:
+    if pause is not None:
+        words = badge(LIMIT_WORDS.get(pause.limit, pause.limit), "warn")
+        return format_html('{}<div class="cell-detail">goes on {}</div>', words, when(pause.until))
+    cap = _day_cap(row)
+    if cap is not None and coming * 10 > cap * 9:
+        return badge("Tight today", "warn")
+    return badge("Goes", "good")
+
+
+def _calls_address(row: Organisation) -> str:
+    return reverse("sync:calls", args=[row.pk])
+
+
+def _system(row: Organisation) -> str:
+    return registry.manifest(row.connection.kind).label
+
+
+def _systems() -> list[tuple[str, str]]:
+    return [(one.kind, one.label) for one in registry.manifests()]
+
+
+def _day_cap(row: Organisation) -> int | None:
+    budget = calls.budget_of(row)
+    return budget.day_cap if budget else None
+
+
+def _day_left(row: Organisation) -> int | None:
+    return calls.left_of_day(calls.budget_of(row))
+
+
+def _received(row: Organisation) -> str:
+    return filesizeformat(row.bytes_in)  # type: ignore[attr-defined]
+
+
+def _days_chart(days: list[calls.Day]) -> dict[str, Any]:
+    """The days from the oldest to the newest."""
+    shown = list(reversed(days))
+    names = [f"{one.day:%d %b}" for one in shown]
+    return charts.bars(names, [("Calls", [one.calls for one in shown])])
+
+
+@may_view
+def calls_of(request: HttpRequest, number: int) -> HttpResponseBase:
+    """The days of one organisation, and what reading everything again would take."""
+    row = _organisation(number)
+    if request.GET.get("format") == "days":
+        return _days_file(row)
+    return _calls_page(request, row)
+
+
+def _calls_page(
+    request: HttpRequest, row: Organisation, counted: Estimate | None = None
+) -> HttpResponse:
+    is_books = registry.manifest(row.connection.kind).role == SystemRole.BOOKS
+    budget, hours = calls.budget_of(row), calls.hours(row)
+    values: dict[str, Any] = {
+        "title": f"Calls of {row.name}",
+        "crumbs": CALLS_CRUMBS,
+        "organisation": row,
+        "budget": budget,
+        "left": calls.left_of_day(budget),
+        "coming": calls.forecasts([row.pk])[row.pk],
+        "pause": calls.pauses([row.pk]).get(row.pk),
+        "limit_words": LIMIT_WORDS,
+        "days": calls.days(row),
+        "used": sum(hours),
+        "chart": charts.bars([f"{hour}:00" for hour in range(24)], [("Calls", hours)]),
+        "counted": counted,
+        "estimate": (counted or estimates.known(row)) if is_books else None,
+        "writes": person_of(request).may(Role.ADMIN),
+    }
+    return render(request, "sync/calls.html", values)
+
+
+@may_admin
+@require_POST
+def count_records(request: HttpRequest, number: int) -> HttpResponse:
+    """Ask the vendor how many records there are, and show what reading all of them takes."""
+    row = _organisation(number)
+    try:
+        return _calls_page(request, row, estimates.counted(row))
+    except Failure as failure:
+        messages.error(request, str(failure))
+        return redirect("sync:calls", row.pk)
+
+
+@may_admin
+@require_POST
+def read_everything(request: HttpRequest, number: int) -> HttpResponse:
+    """Queue a back-fill of an organisation."""
+    row = _organisation(number)
+    feeds = force.organisation(row, full=True)
+    messages.success(request, f"{feeds} feeds of {row.name} are read again from the start.")
+    return redirect("sync:calls", row.pk)
+
+
+def _days_file(row: Organisation | None = None) -> HttpResponse:
+    """Calls and bytes by organisation and day as a file."""
+    first: date = now().date() - timedelta(days=365)
+    told = StringIO()
+    writer = csv.writer(told)
+    writer.writerow(["Day", "Organisation", "Calls", "Refused", "Bytes received", "Bytes sent"])
+    for one in calls.by_day(first, row):
+        day = one.day
+        numbers = (day.calls, day.failed, day.bytes_in, day.bytes_out)
+        writer.writerow([day.day, one.organisation.lstrip("=+-@"), *numbers])
+    return HttpResponse(
+        "\ufeff" + told.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="calls-by-day.csv"'},
+    )

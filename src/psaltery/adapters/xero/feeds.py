@@ -72,6 +72,13 @@ def pull(api: Api, feed: str, cursor: str | None) -> Page[Any]:
     )
 
 
+def count(api: Api, feed: str) -> int | None:
+    """How many records the list has; None where Xero tells no pagination for it."""
+    fetch, _ = LISTS[feed]
+    raw = fetch(api, Slice(page=1, size=1))
+    return raw.pagination.item_count if raw.pagination else None
+
+
 def rewound(cursor: str | None, at: datetime) -> str | None:
     """The cursor that reads what changed since `at` once more, besides what it would read. Pure.
 
