@@ -103,7 +103,6 @@ def command(*words):
 
 def test_one_of_twenty_reaches_its_cap_and_the_others_never_notice(xero_of):
     xero = xero_of(20, contacts=4, invoices=4)
-    Budget.objects.update(per_minute=60)
     organisations = list(Organisation.objects.order_by("name"))
     capped, others = organisations[7], organisations[:7] + organisations[8:]
     # The first call tells how many the day has; the next ones come up against its last tenth.
@@ -176,7 +175,6 @@ def test_an_estimate_before_a_back_fill_is_what_the_back_fill_takes(xero_of):
     assert invoices.calls == 2
     before = sum(Usage.objects.values_list("calls", flat=True))
     assert before == 6, "counting costs one call a feed"
-    Budget.objects.update(per_minute=60)
     tick(names=(*RECORDS, "settings", "overpayments", "prepayments"))
     took = sum(Usage.objects.values_list("calls", flat=True)) - before
     assert took == counted.calls
