@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from psaltery.mapping.contacts import Unsure, choose, reference
-from psaltery.posting import purchases
+from psaltery.posting import locks, purchases
 from psaltery.posting.draft import build, explain, is_purchase
 from psaltery.posting.policy import posted_kinds
 from psaltery.posting.situation import Existing, Linked, Situation
@@ -116,7 +116,9 @@ def _linked(situation: Situation, link: Linked) -> Decision:
     shaped = build(situation, external_id=link.books_id)
     if isinstance(shaped, Draft) and _shows(link, shaped) and not link.revert:
         return Nothing("Nothing that the books show has changed.", settles=True)
-    return _not_editable(situation, link) or _edit(situation, shaped)
+    return (
+        _not_editable(situation, link) or _behind_lock(situation, link) or _edit(situation, shaped)
+    )
 
 
 def _edit(situation: Situation, shaped: Draft | tuple[Reason, ...]) -> Decision:
@@ -159,6 +161,13 @@ def _not_editable(situation: Situation, link: Linked) -> Hold | None:
     return None
 
 
+def _behind_lock(situation: Situation, link: Linked) -> Hold | None:
+    """What is locked is not changed, also where the books would allow it."""
+    if not locks.is_behind_lock(situation, link):
+        return None
+    return _hold(situation, "locked_edit", "lies in a locked period of the books, and it")
+
+
 def _gone(situation: Situation, link: Linked) -> Decision:
     if link.status in (Status.VOIDED, Status.DELETED):
         return Nothing("It is gone from both sides.", settles=True)
@@ -169,6 +178,10 @@ def _gone(situation: Situation, link: Linked) -> Decision:
     if purchases.is_approved(situation, link):
         sentence = f"{situation.document.number} was deleted in the PSA, but approved in the books."
         return Hold((_about_document(situation, "status_not_editable", sentence),))
+    if locks.is_behind_lock(situation, link):
+        number = situation.document.number
+        sentence = f"{number} was deleted in the PSA, but lies in a locked period of the books."
+        return Hold((_about_document(situation, "locked_edit", sentence),))
     by_delete = link.status in (Status.DRAFT, Status.SUBMITTED)
     return Void(link.books_id, by_delete, "It was deleted in the PSA.")
 
@@ -223,20 +236,8 @@ def _first_problem(situation: Situation) -> Hold | None:
 
 
 def _locked(situation: Situation) -> Hold | None:
-    """Whether the document's date forbids to write it. What is in the books is adopted all the
-    same: nothing is written for that."""
-    book = situation.book
-    if book.locked_until is None or situation.document.issued_on > book.locked_until:
-        return None
-    reason = Reason(
-        code="period_locked",
-        about=f"lock:{book.locked_until}",
-        subject=book.name,
-        sentence=f"{book.name} is locked up to {book.locked_until:%d %B %Y}; "
-        "documents dated on or before that day wait.",
-        details={"locked_until": str(book.locked_until)},
-    )
-    return Hold((reason,))
+    reason = locks.locked(situation)
+    return Hold((reason,)) if reason is not None else None
 
 
 def _contact(situation: Situation) -> Decision | None:

@@ -16,7 +16,9 @@ from psaltery.mapping.lookup import (
     tax_key,
     tracking_keys,
 )
+from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
+from psaltery.posting.locks import Dating
 from psaltery.posting.situation import AccountFact, Situation, TaxFact
 from psaltery.records.books import Status, TaxMode
 from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
@@ -60,20 +62,23 @@ def build(situation: Situation, external_id: str = "") -> Draft | Reasons:
 
 def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Draft:
     document, policy = situation.document, situation.book.policy
+    dates = locks.dating(situation)
+    reference = document.customer_po or document.reference
     return Draft(
         kind=BOOKS_KINDS[document.kind],
         number=situation.books_number or document.number,
         contact_id=situation.contact_link_id,
-        status=_status(situation),
-        issued_on=document.issued_on,
-        due_on=_due(document.issued_on, document.due_on, policy.due_days),
+        status=_status(situation, dates),
+        issued_on=dates.issued_on,
+        due_on=_due(document, dates, policy.due_days),
         currency=document.currency or situation.book.base_currency,
         tax_mode=document.tax_mode,
-        lines=tuple(lines),
-        reference=document.customer_po or document.reference,
+        lines=_noted(situation, lines, dates),
+        reference=locks.note(reference, dates),
         url=situation.source_url,
         # A theme is how an invoice looks that we print; a bill is the vendor's.
         branding_theme_id="" if is_purchase(document) else policy.branding_theme_id,
+        moved_from=dates.moved_from,
         external_id=external_id,
         subtotal=_net(situation),
         tax=document.tax,
@@ -90,10 +95,23 @@ def is_purchase(document: Document) -> bool:
 _STEPS = (Status.DRAFT, Status.SUBMITTED, Status.AUTHORISED)
 
 
-def _status(situation: Situation) -> Status:
+def _noted(situation: Situation, lines: list[DraftLine], dates: Dating) -> tuple[DraftLine, ...]:
+    """A bill has no reference in the books: its first line says which date the PSA has."""
+    if dates.moved_from is None or not is_purchase(situation.document):
+        return tuple(lines)
+    first = f"{lines[0].description[: _DESCRIPTION - 50]} ({locks.remark(dates)})"
+    return (msgspec.structs.replace(lines[0], description=first), *lines[1:])
+
+
+def _status(situation: Situation, dates: Dating) -> Status:
     """What the settings say, or what somebody has made of it in the books already."""
     policy, link = situation.book.policy, situation.link
     wanted = policy.bill_status if is_purchase(situation.document) else policy.status
+    if dates.as_draft:
+        return Status.DRAFT
+    if dates.moved_from and link is not None and link.posted is not None:
+        # One that went as a draft for a lock is not approved by an edit.
+        wanted = link.posted.status
     reached = link.status if link is not None and link.status in _STEPS else wanted
     return max(wanted, reached, key=_STEPS.index) if wanted in _STEPS else wanted
 
@@ -111,8 +129,9 @@ def _cause(situation: Situation, about: str) -> str:
     return f"purchase:{about}" if is_purchase(situation.document) else about
 
 
-def _due(issued_on: date, due_on: date | None, days: int) -> date:
-    return due_on or issued_on + timedelta(days=days)
+def _due(document: Document, dates: Dating, days: int) -> date:
+    due_on = document.due_on or document.issued_on + timedelta(days=days)
+    return max(due_on, dates.issued_on) if dates.moved_from else due_on
 
 
 def _net(situation: Situation) -> Decimal:
@@ -423,6 +442,7 @@ def explain(situation: Situation, draft: Draft) -> dict[str, Any]:
         else f"{policy.due_days} days: the organisation's setting",
         "contact": situation.contact.name if situation.contact else draft.contact_id,
         "lines": lines,
+        **locks.explained(locks.dating(situation)),
     }
 
 

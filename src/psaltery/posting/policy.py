@@ -18,12 +18,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     bills: bool = False  # whether what procurement received becomes bills
     bill_status: Status = Status.DRAFT  # what bills become: approvals stay in the books
     expenses: Literal["off", "bills"] = "off"  # whether approved expenses become bills
+    psa_payments: bool = False  # whether payments entered in the PSA are entered in the books
     create_contacts: bool = True
     post_from: date | None = None  # older documents are adopted or skipped, never posted
     due_days: int = 14  # where neither the PSA nor its terms give a due date
     adjustment_cap: Decimal = Decimal("0.05")  # greatest rounding line, and greatest tax override
     adjustment_account: str = ""  # "": the books' own ROUNDING account
     branding_theme_id: str = ""
+    # Documents dated in a locked period: wait, or go on the first open day, as drafts or as usual.
+    lock: Literal["hold", "draft", "next_day"] = "hold"
+    next_lock_on: date | None = None  # up to when it is locked next; None: the end of the month
 
 
 def read_policy(settings: dict[str, Any]) -> Policy:

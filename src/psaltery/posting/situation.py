@@ -108,4 +108,5 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     twin: Twin | None = None  # bills only
     waived: frozenset[str] = frozenset()  # codes that a person has let pass for this document
     exported_by_us: bool = False  # the PSA's mark of an export is from an earlier write of ours
+    reissue: bool = False  # a person has said that it is written anew, beside the linked one
     route: dict[str, Any] = {}  # the rule that brought it here, for the trace

@@ -60,6 +60,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     branding_theme_id: str = ""
     rate: Decimal | None = None
+    moved_from: date | None = None  # the PSA's date, where it lies in a locked period
     external_id: str = ""  # set for an update or a void
     subtotal: Decimal = ZERO  # what we expect the books to compute
     tax: Decimal = ZERO
@@ -81,6 +82,16 @@ class ContactDraft(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = ""
     external_id: str = ""
     restore: bool = False  # un-archive
+
+
+class PaymentDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """Money on an invoice, as it is to be in the books."""
+
+    invoice_id: str
+    account_id: str  # the bank (or other) account that takes it
+    amount: Decimal
+    paid_on: date
+    reference: str  # ours alone on this invoice: a lost answer is found again by it
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -206,7 +206,15 @@ CATALOGUE: dict[str, Entry] = {
     # Periods, currency, plan
     "period_locked": _e(
         "The date lies in a locked period",
-        "Move the lock date in the books; the document then goes by itself.",
+        "Move the lock date in the books; the document then goes by itself. Or post it on the "
+        "first open day, with the PSA's date in its reference.",
+        "next_day",
+    ),
+    "locked_edit": _e(
+        "It changed in the PSA after its period was locked in the books",
+        "Move the lock date in the books; the change then goes by itself. Or keep the books as "
+        "they are.",
+        "accept_books",
     ),
     "currency_not_subscribed": _e(
         "The organisation does not have the currency",
@@ -233,6 +241,26 @@ CATALOGUE: dict[str, Entry] = {
     "payment_exceeds_due": _e("The payment is larger than what is due", "Check both sides."),
     "payment_refused": _e(
         "The PSA refused the payment", "Read the message, correct the cause and retry."
+    ),
+    "payment_taken_twice": _e(
+        "Both sides have a payment of this amount",
+        "Compare the two: say whether they are one payment, or two that must both be entered.",
+        "payments_same",
+        "payments_apart",
+    ),
+    "payment_taken_removed": _e(
+        "A payment of the PSA was removed in the books",
+        "Delete it in the PSA as well, or enter it in the books again.",
+        "enter_again",
+    ),
+    "payment_taken_refused": _e(
+        "A payment of the PSA can't be entered in the books",
+        "Read the message, correct the cause and retry.",
+    ),
+    "payment_account_unmapped": _e(
+        "No account for a payment method",
+        "Choose the account of the books that payments by this method go to.",
+        "map_payment",
     ),
     "balance_differs": _e(
         "The open balance differs after the payment was written",

@@ -27,6 +27,11 @@ BILL_STATUSES = [
     (Status.SUBMITTED.value, "Awaiting approval"),
     (Status.AUTHORISED.value, "Authorised: they are to be paid"),
 ]
+LOCKS = [
+    ("hold", "wait until the lock is moved"),
+    ("draft", "become drafts on the first open day, with the PSA's date as reference"),
+    ("next_day", "go on the first open day, with the PSA's date as reference"),
+]
 INTERVALS = (300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 FEED = "every_"
 
@@ -49,6 +54,11 @@ class OrganisationForm(forms.Form):
     expenses = forms.ChoiceField(
         label="Approved expenses",
         choices=[("off", "are not posted"), ("bills", "become bills, owed to the member")],
+    )
+    psa_payments = forms.BooleanField(
+        label="Payments entered in the PSA become payments",
+        help_text="Map the account of each payment method first. Ours are never sent back.",
+        required=False,
     )
     create_contacts = forms.BooleanField(
         label="Create contacts that the books don't have",
@@ -76,6 +86,17 @@ class OrganisationForm(forms.Form):
     )
     adjustment_account = forms.ChoiceField(label="Rounding goes to", required=False)
     branding_theme_id = forms.ChoiceField(label="Branding theme", required=False)
+    lock = forms.ChoiceField(
+        label="Documents dated in a locked period",
+        help_text="Nothing is written into a locked period, also where the books would allow it.",
+        choices=LOCKS,
+    )
+    next_lock_on = forms.DateField(
+        label="Next lock, expected up to",
+        help_text="For the forecast of what will miss it. Empty: the end of the month.",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        required=False,
+    )
 
     def __init__(self, data: Any, organisation: Organisation, feeds: Sequence[Feed]) -> None:
         self._policy = read_policy(organisation.settings)
@@ -141,9 +162,10 @@ class OrganisationForm(forms.Form):
 
 
 POLICY = (
-    *("status", "credit_notes", "bills", "bill_status", "expenses", "create_contacts"),
+    *("status", "credit_notes", "bills", "bill_status", "expenses", "psa_payments"),
+    "create_contacts",
     *("post_from", "due_days"),
-    *("adjustment_cap", "adjustment_account", "branding_theme_id"),
+    *("adjustment_cap", "adjustment_account", "branding_theme_id", "lock", "next_lock_on"),
 )
 assert set(POLICY) <= set(Policy.__struct_fields__)
 

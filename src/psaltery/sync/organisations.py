@@ -13,6 +13,7 @@ from psaltery.audit.service import record_change
 from psaltery.connections.models import Budget, Feed, Organisation
 from psaltery.connections.opening import source_of
 from psaltery.kit.clock import now
+from psaltery.matching.taken import service as taken
 from psaltery.posting.policy import Policy, read_policy, stored_policy
 from psaltery.sync import push
 
@@ -23,12 +24,15 @@ WORDS = {
     "bills": "post bills",
     "bill_status": "status of bills",
     "expenses": "expenses become",
+    "psa_payments": "post the PSA's payments",
     "create_contacts": "create contacts",
     "post_from": "post from",
     "due_days": "due days",
     "adjustment_cap": "rounding cap",
     "adjustment_account": "rounding account",
     "branding_theme_id": "branding theme",
+    "lock": "documents of a locked period",
+    "next_lock_on": "next lock expected on",
 }
 
 
@@ -70,6 +74,8 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
             )
     if not policy:
         return Changed(words)
+    if read_policy(organisation.settings).psa_payments:
+        taken.switched_on(organisation)
     # What was left out by the old policy may go by the new one.
     return Changed(words, push.reconsider(organisation) + push.take_up(organisation))
 

@@ -20,6 +20,8 @@ from psaltery.mapping.models import Mapping as MappingRow
 from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.service import add_route, key_label, link_contact, set_mapping, source
 from psaltery.matching.models import PaymentBack
+from psaltery.matching.taken import carry_out as taken
+from psaltery.matching.taken import service
 from psaltery.posting import watch
 from psaltery.posting.contacts import make_contact, restore_contact
 from psaltery.posting.draft import BOOKS_KINDS
@@ -32,6 +34,7 @@ from psaltery.review.catalogue import entry
 from psaltery.review.models import Blocked, Card
 from psaltery.review.service import release, resolve
 from psaltery.sync import force, push, queue
+from psaltery.sync.taken import again as again_taken
 
 Answers = Mapping[str, str]
 
@@ -74,6 +77,9 @@ def repair(card: Card, name: str, answers: Answers, by: str) -> int:
         record_change(f"{card.sentence} Repaired: {how}", operation=f"repair.{name}")
         if card.topic == "payment":
             return _again_payments(documents)
+        if card.topic == taken.TOPIC:
+            again_taken(service.again(documents), Priority.INTERACTIVE)
+            return len(documents)
         push.enqueue({*documents, *_cured_too(card, name)}, Priority.INTERACTIVE)
     return len(documents)
 
@@ -297,6 +303,18 @@ def _post_anyway(card: Card, answers: Answers) -> str:
     return f"{document.number} is posted all the same"
 
 
+def _next_day(card: Card, answers: Answers) -> str:
+    """All that the lock holds now goes on the first open day; the organisation's policy stays."""
+    rows = Posting.objects.filter(document__in=card.blocked.values("document"))
+    count = 0
+    for posting in rows:
+        posting.waived = sorted({*posting.waived, card.code})
+        posting.save(update_fields=["waived"])
+        count += 1
+    what = "1 document goes" if count == 1 else f"{count} documents go"
+    return f"{what} on the first open day"
+
+
 def _renumber(card: Card, answers: Answers) -> str:
     """Another number in the books, where the PSA's is taken by a document that is not this one."""
     organisation, document = _organisation(card), _document(card)
@@ -384,6 +402,28 @@ def _repost(card: Card, answers: Answers) -> str:
     return how
 
 
+def _blocked(card: Card) -> list[int]:
+    return list(card.blocked.values_list("document_id", flat=True))
+
+
+def _payments_apart(card: Card, answers: Answers) -> str:
+    how = "The PSA's payment is entered beside the one in the books"
+    service.answer(_blocked(card), f"{card.sentence} {how}.", apart=True)
+    return how
+
+
+def _payments_same(card: Card, answers: Answers) -> str:
+    how = "The PSA's payment and the one in the books are the same"
+    service.answer(_blocked(card), f"{card.sentence} {how}.", same=True)
+    return how
+
+
+def _enter_again(card: Card, answers: Answers) -> str:
+    how = "The payment is entered in the books again"
+    service.answer(_blocked(card), f"{card.sentence} {how}.", books_payment_id="")
+    return how
+
+
 def _skip(card: Card, answers: Answers) -> str:
     how = "Skipped; nothing is posted."
     with transaction.atomic():
@@ -411,12 +451,17 @@ REPAIRS: dict[str, Repair] = {
     "map_account": Repair("Map the account", ("target",), _map("account")),
     "map_tax": Repair("Map the tax rate", ("target",), _map("tax")),
     "map_tracking": Repair("Map the tracking option", ("target",), _map("tracking")),
+    "map_payment": Repair("Map the account", ("target",), _map("payment")),
+    "payments_same": Repair("They are one payment", (), _payments_same),
+    "payments_apart": Repair("They are two payments: enter both", (), _payments_apart),
+    "enter_again": Repair("Enter it in the books again", (), _enter_again),
     "add_route": Repair("Add a route", ("organisation",), _add_route),
     "link_contact": Repair("Link the contact", ("contact",), _link_contact),
     "create_contact": Repair("Create the contact", (), _create_contact),
     "restore_contact": Repair("Restore the contact", (), _restore_contact),
     "adopt": Repair("They are the same: link them", (), _adopt),
     "post_anyway": Repair("Post it all the same", (), _post_anyway),
+    "next_day": Repair("Post on the first open day", (), _next_day),
     "renumber": Repair("Post it under another number", ("number",), _renumber),
     "accept_books": Repair("Keep the books as they are", (), _accept_books),
     "accept_drift": Repair("Accept the books' version", (), _accept_drift),
