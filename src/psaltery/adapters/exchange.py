@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from psaltery.kit.hashing import content_hash
+from psaltery.kit.hashing import bytes_hash
 from psaltery.kit.text import clean
 
 KEPT_OF_A_READ = 4_000
@@ -84,7 +84,7 @@ def written(
     text = clean(body[: most * 4].decode("utf-8", "replace"))[:most]
     text = without_secrets(text, secrets, operation)
     if len(body) > len(text.encode()):
-        text += f"\n… {len(body):,} bytes in all, fingerprint {content_hash(body)}"
+        text += f"\n… {len(body):,} bytes in all, fingerprint {bytes_hash(body)}"
     return "\n".join([*kept, "", text]) if kept else text
 
 

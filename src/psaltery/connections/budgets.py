@@ -40,8 +40,9 @@ _READ = """
 # Compare and swap: the row is only moved on from the state that was judged.
 _TAKE = """
     UPDATE connections_budget SET theoretical_at = %s
+    FROM (SELECT set_config('synchronous_commit', 'off', true) AS to) AS relaxed
     WHERE organisation_id = %s AND theoretical_at IS NOT DISTINCT FROM %s
-    RETURNING 1
+    RETURNING relaxed.to
 """
 # One round trip: count the call, keep what was heard, free the slot. Not worth a wait for the disk.
 _LEARN = """

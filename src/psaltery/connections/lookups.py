@@ -8,6 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
+from psaltery.kit.bulk import ARRAY_OF_TEXTS, texts
+
 if TYPE_CHECKING:
     LookupOfTexts = Lookup[list[str]]
 else:
@@ -27,4 +29,4 @@ class Among(LookupOfTexts):
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
         left, left_values = self.process_lhs(compiler, connection)
-        return f"{left} = ANY(%s)", (*left_values, list(self.rhs))
+        return f"{left} = ANY({ARRAY_OF_TEXTS})", (*left_values, texts(self.rhs))

@@ -22,16 +22,15 @@ def _lengths(model: type[models.Model]) -> dict[str, int]:
 
 def _clipped(
     model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> Iterable[list[Any]]:
-    limits = [(place, _lengths(model).get(name)) for place, name in enumerate(columns)]
-    bounded = [(place, limit) for place, limit in limits if limit is not None]
-    for given in rows:
-        row = list(given)
-        for place, limit in bounded:
-            value = row[place]
-            if value is not None and len(value) > limit:
-                row[place] = cut(value, limit)
-        yield row
+) -> Iterable[Sequence[Any]]:
+    by_column = list(zip(*rows, strict=True))
+    lengths = _lengths(model)
+    # By column, because that a whole column is short enough is soon seen.
+    for place, (name, column) in enumerate(zip(columns, by_column, strict=False)):
+        limit = lengths.get(name)
+        if limit is not None and max(map(len, filter(None, column)), default=0) > limit:
+            by_column[place] = tuple(value and cut(value, limit) for value in column)
+    return zip(*by_column, strict=True)
 
 
 def store(

@@ -13,6 +13,11 @@ def content_hash(record: Any) -> str:
     return hashlib.blake2b(_ENCODER.encode(record), digest_size=16).hexdigest()
 
 
+def bytes_hash(content: bytes) -> str:
+    """32 hex digits for these bytes; other threads go on meanwhile, as they may be many."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 def secret_hash(secret: str) -> str:
     """SHA-256 in hex, for looking up a random secret without storing it.
 

@@ -25,7 +25,9 @@ def examine(organisation: Organisation, invoice_ids: Collection[str]) -> int:
     """
     links = list(
         Link.objects.filter(
-            organisation=organisation, books_kind=BooksKind.INVOICE, books_id__in=list(invoice_ids)
+            organisation=organisation,
+            books_kind=BooksKind.INVOICE,
+            books_id__among=list(invoice_ids),
         )
         .exclude(draft={})
         .select_related("document")
