@@ -18,6 +18,7 @@ from psaltery.commands import (
     exceptions,
     mapping,
     notifications,
+    organisations,
     people,
     sandbox,
     serve,
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 GROUPS = {
     "people": people.app,
     "connections": connections.app,
+    "organisations": organisations.app,
     "documents": documents.app,
     "exceptions": exceptions.app,
     "mapping": mapping.app,

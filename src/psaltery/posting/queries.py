@@ -42,7 +42,11 @@ TYPES_FROM = 5_000
 _ON_THE_WAY = (Posting.State.WAITING, Posting.State.POSTING, Posting.State.UNCERTAIN)
 _STOPPED = (Posting.State.HELD, Posting.State.FAILED)
 # What the figures and the filter count as one.
-STATES_TOGETHER = {"moving": _ON_THE_WAY, "stopped": _STOPPED}
+STATES_TOGETHER = {
+    "moving": _ON_THE_WAY,
+    "stopped": _STOPPED,
+    "open": (*_ON_THE_WAY, *_STOPPED),
+}
 _PROPOSED = (Posting.State.WAITING, Posting.State.HELD, Posting.State.FAILED)
 
 

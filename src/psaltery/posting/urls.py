@@ -9,6 +9,7 @@ app_name = "posting"
 urlpatterns = [
     path("documents/", views.index, name="index"),
     path("documents/figures/", views.figures, name="figures"),
+    path("documents/lock/", views.forecast, name="forecast"),
     path("documents/force/", views.force_many, name="force_many"),
     path("documents/<int:number>/", views.document, name="document"),
     path("documents/<int:number>/force/", views.force, name="force"),

@@ -27,6 +27,7 @@ from psaltery.connections.opening import unchecked_adapter
 from psaltery.connections.organisations import site_of
 from psaltery.desk.models import Document
 from psaltery.matching.models import PaymentBack
+from psaltery.posting import forecast as forecasting
 from psaltery.posting import queries, service
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.records.psa import DocumentKind
@@ -92,6 +93,7 @@ def _list(request: HttpRequest) -> ListPage:
             DateRange("date", "Date", "issued_on"),
         ],
         order="-issued_on",
+        actions="posting/index_actions.html",
         above="posting/index_above.html",
         template="posting/index.html",
         foot="posting/index_foot.html" if writes else "",
@@ -109,7 +111,12 @@ def _list(request: HttpRequest) -> ListPage:
 
 def _state_choices() -> list[tuple[str, str]]:
     each = [(value, label.capitalize()) for value, label in Posting.State.choices]
-    return [("moving", "On their way"), ("stopped", "Held or refused"), *each]
+    together = [
+        ("open", "Not in step"),
+        ("moving", "On their way"),
+        ("stopped", "Held or refused"),
+    ]
+    return [*together, *each]
 
 
 def _by_state(rows: QuerySet[Document], value: str) -> QuerySet[Document]:
@@ -169,6 +176,19 @@ def _figures() -> list[dict[str, Any]]:
 def _capped(count: int) -> str:
     more = count > queries.COUNT_CAP
     return f"{count_text(queries.COUNT_CAP)}+" if more else count_text(count)
+
+
+@may_view
+def forecast(request: HttpRequest) -> HttpResponse:
+    """What will miss the next lock of each organisation, with its money."""
+    numbers = [int(number) for number, _ in queries.books_organisations()]
+    rows = Organisation.objects.filter(pk__in=numbers).order_by("name")
+    values = {
+        "title": "What will miss the next lock",
+        "crumbs": [("Documents", reverse("posting:index"))],
+        "forecasts": forecasting.forecasts(list(rows)),
+    }
+    return render(request, "posting/forecast.html", values)
 
 
 # One document.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ from django import forms
 
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Role
+from psaltery.adapters.errors import BadSettings
 from psaltery.connections.models import Budget, Feed, Organisation
 from psaltery.ledger.models import LedgerAccount, LedgerBrandingTheme
 from psaltery.mapping.service import account_problem
@@ -168,6 +169,27 @@ POLICY = (
     *("adjustment_cap", "adjustment_account", "branding_theme_id", "lock", "next_lock_on"),
 )
 assert set(POLICY) <= set(Policy.__struct_fields__)
+
+
+def policy_with(organisation: Organisation, values: Mapping[str, str]) -> Policy:
+    """The policy with these values, given as text and checked as the page checks them; "none"
+    empties what may be empty.
+
+    Raises BadSettings for a name or a value that is not known.
+    """
+    shown = OrganisationForm(None, organisation, [])
+    if unknown := set(values) - set(POLICY):
+        known = ", ".join(POLICY)
+        raise BadSettings(f"There is no {min(unknown)}; there are {known}.", which="setting")
+    given = {name: "" if text == "none" else text for name, text in values.items()}
+    sent = {field.html_name: field.value() for field in shown}
+    form = OrganisationForm(sent | given, organisation, [])
+    if not form.is_valid():
+        name, problems = next(iter(form.errors.items()))
+        raise BadSettings(" ".join(str(problem) for problem in problems), which=name)
+    policy = form.wanted().policy
+    assert policy is not None
+    return policy
 
 
 def _accounts(organisation: Organisation) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from psaltery.adapters.xero.sandbox import Sandbox as BooksSandbox
 from psaltery.connections import service
 from psaltery.connections.consent import begin_consent, complete_consent
 from psaltery.connections.models import Budget, Connection, Feed, Organisation
+from psaltery.connections.opening import open_psa
 from psaltery.connections.organisations import choose
 from psaltery.desk.models import Document
 from psaltery.ledger.models import LedgerAccount, LedgerTaxRate
@@ -109,6 +110,16 @@ class Rig:
     def close_invoice(self, **invoice: Any) -> Any:
         """A person closes a new invoice in the PSA."""
         return call(f"{self.psa_url}/_control/create_invoice", "POST", invoice)
+
+    def edit(self, link: Link, **changes: Any) -> Any:
+        """A person edits a posted invoice as one does in ConnectWise: deletes its batch, reopens,
+        changes, closes."""
+        link.refresh_from_db()
+        if link.psa_batch_id:
+            open_psa(self.site).unmark_posted(link.psa_batch_id)
+            Link.objects.filter(pk=link.pk).update(psa_batch_id="")
+        body = {"id": int(link.document.external_id), **changes}
+        return call(f"{self.psa_url}/_control/edit_invoice", "POST", body)
 
     def companies(self, office: str) -> list[int]:
         """The ids of the customers of an office; their currency is the office's."""
