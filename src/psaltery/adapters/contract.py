@@ -13,8 +13,15 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from psaltery.records.books import BooksSettings, Organisation, Tenant
-from psaltery.records.drafts import Action, BooksKind, ContactDraft, Draft, Outcome
+from psaltery.records.books import BooksSettings, Organisation, Settlement, Tenant
+from psaltery.records.drafts import (
+    Action,
+    BooksKind,
+    ContactDraft,
+    Draft,
+    Outcome,
+    PaymentDraft,
+)
 from psaltery.records.psa import Document, DocumentKind, Permission, PsaPayment
 
 R_co = TypeVar("R_co", covariant=True)
@@ -89,7 +96,7 @@ class Page(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """One element of a write, exactly as it will be sent; stored before sending."""
 
-    kind: str  # a BooksKind, or "contact"
+    kind: str  # a BooksKind, "contact" or "payment"
     action: Action
     body: str  # JSON text of this element
 
@@ -127,6 +134,13 @@ class Books(Protocol):
         """Documents of these numbers as they are now, in any status; only those found."""
 
     def get_document(self, kind: BooksKind, external_id: str) -> Outcome | None: ...
+
+    def payments_on(self, invoice_id: str) -> tuple[Settlement, ...]:
+        """All payments that were ever made on an invoice, deleted ones included and marked."""
+
+    def remove_payment(self, payment_id: str, key: str) -> None:
+        """Delete a payment. Raises Rejected when the books keep it (reconciled, locked, gone), and
+        TryLater(uncertain=True) when the answer was lost: look with `payments_on` then."""
 
     def find_contacts(
         self, *, names: Sequence[str] = (), contact_numbers: Sequence[str] = ()

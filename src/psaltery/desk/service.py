@@ -27,9 +27,11 @@ _NOT_POSTED = ("payments", "credits", "balance", "posted", "status", "updated_at
 
 
 class Stored(msgspec.Struct):
-    """What a page changed: how many rows, and the ids of documents whose content is different."""
+    """What a page changed: how many rows, the ids of documents that changed in any way (`touched`),
+    and of those whose content is different."""
 
     changed: int = 0
+    touched: list[int] = msgspec.field(default_factory=list)
     documents: list[int] = msgspec.field(default_factory=list)
     companies: list[int] = msgspec.field(default_factory=list)
 
@@ -72,6 +74,7 @@ def _documents(connection: Connection, records: list[psa.Document], stored: Stor
     key = ("connection_id", "kind", "external_id")
     changed = store(Document, key, _DOCUMENT, (_document_row(connection.id, d) for d in records))
     stored.changed += len(changed)
+    stored.touched += [change.id for change in changed]
     marks = {(str(d.kind), d.external_id): fingerprint(d) for d in records}
     stored.documents += [
         change.id

@@ -13,12 +13,14 @@ import msgspec
 
 from psaltery.mapping.lookup import (
     KEYS,
+    PAYMENTS,
     Choice,
     Entry,
     Key,
     Mappings,
     account_keys,
     folded,
+    payment_keys,
     tax_key,
     tracking_keys,
     what_of,
@@ -119,6 +121,8 @@ def chains(list_: str, line: DocumentLine) -> list[list[Key]]:
         return [account_keys(line, _DOCUMENT)]
     if what == "tax":
         return [[tax_key(line, _DOCUMENT)]]
+    if what == PAYMENTS:
+        return [payment_keys(line.source, line.member)]
     return [[key] for key in tracking_keys(line, _DOCUMENT) if key.value]
 
 

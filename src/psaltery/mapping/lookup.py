@@ -23,6 +23,13 @@ ACCOUNT_KEYS = {
 }
 TAX_KEYS = {"tax_code": "Tax code", "exempt": "No tax"}
 TRACKING_KEYS = {"location": "Location", "department": "Department"}
+# A payment that was entered in the PSA: how it was paid, or who recorded it there.
+PAYMENT_KEYS = {
+    "payment_method": "Payment method",
+    "payment_source": "Recorded by",
+    "any": "Everything else",
+}
+PAYMENTS = "payment"
 # What is bought goes to other accounts and rates than what is sold: lists of their own.
 _PURCHASE = "purchase_"
 PURCHASE_LISTS = (f"{_PURCHASE}account", f"{_PURCHASE}tax")
@@ -32,6 +39,7 @@ KEYS = {
     "tracking": TRACKING_KEYS,
     "purchase_account": ACCOUNT_KEYS,
     "purchase_tax": TAX_KEYS,
+    PAYMENTS: PAYMENT_KEYS,
 }
 
 _CHAINS = {
@@ -93,7 +101,7 @@ def list_for(what: str, kind: DocumentKind) -> str:
 
 
 def what_of(list_: str) -> str:
-    """What a list maps to: account, tax or tracking."""
+    """What a list maps to: account, tax, tracking or payment."""
     return list_.removeprefix(_PURCHASE)
 
 
@@ -129,3 +137,9 @@ def tracking_keys(line: DocumentLine, document: Document) -> list[Key]:
         Key("location", line.location or document.location),
         Key("department", line.department or document.department),
     ]
+
+
+def payment_keys(method: str, source: str) -> list[Key]:
+    """The chain for the account that takes a payment."""
+    chain = (("payment_method", method), ("payment_source", source))
+    return [*(Key(kind, value) for kind, value in chain if value), Key("any", "")]

@@ -27,8 +27,9 @@ class Route(models.Model):
 class Mapping(models.Model):
     """One entry: in `organisation`, the PSA's (`key_kind`, `key`) becomes `target`.
 
-    `list` account: target is an account code; tax: a tax type; tracking: an option's id. Bills and
-    expenses have lists of their own for accounts and taxes.
+    `list` account: target is an account code; tax: a tax type; tracking: an option's id; payment:
+    an account's id, since bank accounts need no code. Bills and expenses have lists of their own
+    for accounts and taxes.
     """
 
     class List(models.TextChoices):
@@ -37,6 +38,7 @@ class Mapping(models.Model):
         TRACKING = "tracking", "Tracking"
         PURCHASE_ACCOUNT = "purchase_account", "Purchase accounts"
         PURCHASE_TAX = "purchase_tax", "Purchase tax rates"
+        PAYMENT = "payment", "Payment accounts"
 
     organisation = models.ForeignKey(
         Organisation, on_delete=models.CASCADE, related_name="mappings"

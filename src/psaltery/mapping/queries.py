@@ -16,7 +16,15 @@ from psaltery.connections.models import Connection, Organisation
 from psaltery.desk.models import Company, Document, Lookup
 from psaltery.kit.text import comparable_name
 from psaltery.ledger.models import Customer
-from psaltery.mapping.lookup import ACCOUNT_KEYS, PURCHASE_LISTS, Entry, Key, Mappings, what_of
+from psaltery.mapping.lookup import (
+    ACCOUNT_KEYS,
+    PAYMENTS,
+    PURCHASE_LISTS,
+    Entry,
+    Key,
+    Mappings,
+    what_of,
+)
 from psaltery.mapping.models import ContactLink, Mapping
 from psaltery.mapping.routing import FIELDS, Rule, route
 from psaltery.records.psa import Document as Record
@@ -76,6 +84,8 @@ def known_keys(organisation: Organisation, list_: str) -> list[Key]:
     if what == "tax":
         codes = _lookups("tax_codes").values_list("code", flat=True)
         return [*(Key("tax_code", code) for code in codes if code), Key("exempt", ""), *keys]
+    if what == PAYMENTS:
+        return [Key("any", ""), *keys]
     places = _lookups("locations", "departments").values_list("list", "name")
     return [*(Key(name.removesuffix("s"), value) for name, value in places), *keys]
 

@@ -140,8 +140,9 @@ def _save(organisation: Organisation, wanted: Mapping, target: str, label: str) 
         return before
     name = key_label(wanted.list, kind)
     words = f"{name} “{key}”" if key else name
-    # An option's id means nothing to people.
-    old = f" (was {before.target})" if before and wanted.list != "tracking" else ""
+    # An id means nothing to people.
+    by_id = wanted.list in ("tracking", "payment")
+    old = f" (was {before.target})" if before and not by_id else ""
     record_change(
         f"{organisation.name}: {words} → {label}{old}.",
         source=source(organisation),
@@ -224,6 +225,29 @@ def _problem(account: LedgerAccount, classes: Sequence[str]) -> str:
     return ""
 
 
+def _check_payment_account(organisation: Organisation, target: str) -> str:
+    rows = LedgerAccount.objects.filter(organisation=organisation)
+    account = rows.filter(external_id=target).first() if target else None
+    if account is None:
+        raise BadSettings(
+            f"{organisation.name} has no account “{target}”. Choose one of its bank accounts.",
+            which="target",
+        )
+    problem = payment_account_problem(account)
+    if problem:
+        raise BadSettings(problem, which="target")
+    return str(account)
+
+
+def payment_account_problem(account: LedgerAccount) -> str:
+    """Why an account takes no payments, in a sentence; "" when it does."""
+    if not account.active:
+        return f"Account {account} is archived in the books."
+    if account.type == "BANK" or account.takes_payments:
+        return ""
+    return f"Account {account} takes no payments: allow them in the books, or choose another."
+
+
 def _check_tax(organisation: Organisation, target: str) -> str:
     rate = LedgerTaxRate.objects.filter(organisation=organisation, tax_type=target).first()
     if rate is None or not rate.active:
@@ -248,6 +272,7 @@ _CHECKS = {
     "tracking": _check_tracking,
     "purchase_account": _check_purchase_account,
     "purchase_tax": _check_tax,
+    "payment": _check_payment_account,
 }
 
 

@@ -7,7 +7,11 @@ from psaltery.adapters.errors import BadSettings
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import LedgerAccount, LedgerTaxRate, LedgerTrackingOption
 from psaltery.mapping.lookup import folded
-from psaltery.mapping.service import account_problem, purchase_account_problem
+from psaltery.mapping.service import (
+    account_problem,
+    payment_account_problem,
+    purchase_account_problem,
+)
 
 WORDS = {
     "account": "account",
@@ -15,6 +19,7 @@ WORDS = {
     "tracking": "tracking option",
     "purchase_account": "account",
     "purchase_tax": "tax rate",
+    "payment": "account",
 }
 
 
@@ -75,6 +80,8 @@ def _named(target: str, label: str, wanted: str) -> bool:
     """By the part of the label that is the name: “200 Sales”, “GST (10 %)”, “Region: East”."""
     names = (
         label.removeprefix(target).strip(),
+        label.partition(" ")[0],
+        label.partition(" ")[2],
         label.partition(" (")[0],
         label.partition(": ")[2],
     )
@@ -96,6 +103,13 @@ def _purchase_accounts(organisation: Organisation) -> Read:
     # Costs first: nearly every line of a bill goes there.
     ordered = sorted(rows, key=lambda row: (row.account_class != "EXPENSE", row.code))
     return {row.code: (str(row), purchase_account_problem(row)) for row in ordered}
+
+
+def _payment_accounts(organisation: Organisation) -> Read:
+    rows = LedgerAccount.objects.filter(organisation=organisation)
+    # Banks first: nearly every payment goes there.
+    ordered = sorted(rows, key=lambda row: (row.type != "BANK", row.code, row.name))
+    return {row.external_id: (str(row), payment_account_problem(row)) for row in ordered}
 
 
 def _tax_rates(organisation: Organisation) -> Read:
@@ -125,4 +139,5 @@ _READERS: dict[str, Callable[[Organisation], Read]] = {
     "tracking": _options,
     "purchase_account": _purchase_accounts,
     "purchase_tax": _tax_rates,
+    "payment": _payment_accounts,
 }

@@ -31,7 +31,9 @@ from psaltery.matching.decide import (
     UpdatePayment,
     decide,
 )
-from psaltery.matching.models import PaymentBack
+from psaltery.matching.models import PaymentBack, PaymentTaken
+from psaltery.matching.taken import service as taken
+from psaltery.matching.taken.service import reference
 from psaltery.posting.attempts import tell
 from psaltery.posting.models import Link
 from psaltery.records.drafts import BooksKind
@@ -68,7 +70,10 @@ def due() -> QuerySet[PaymentBack]:
     doubtful = PaymentBack.objects.filter(
         state__in=(_State.WRITING, _State.UNCERTAIN), booked_at__lt=now() - GRACE
     )
-    return doubtful | PaymentBack.objects.filter(state=_State.WAITING)
+    # What somebody entered in the PSA is settled first: it may be the same money.
+    free = PaymentBack.objects.exclude(document__payments_taken__state__in=taken.OPEN)
+    free = free.exclude(document__payments_to_read__isnull=False)
+    return doubtful | free.filter(state=_State.WAITING)
 
 
 def carry_out(back: PaymentBack, psa: Psa, report: Report) -> None:
@@ -101,12 +106,13 @@ def _shown(back: PaymentBack) -> Shown:
 
 def _parts(back: PaymentBack) -> list[Part]:
     """What settles the document in the books; credit notes with the credit memo that they are."""
+    entered = list(PaymentTaken.objects.filter(document=back.document))
     rows = BillingPayment.objects.filter(
         organisation=back.organisation,
         invoice_external_id=back.document.link.books_id,
         state="active",
     ).order_by("paid_on", "id")
-    touches = list(rows)
+    touches = [row for row in rows if not _from_psa(row, entered)]
     memos = _credit_memos(back, [row.touch_external_id for row in touches])
     return [
         Part(
@@ -119,6 +125,15 @@ def _parts(back: PaymentBack) -> list[Part]:
         )
         for row in touches
     ]
+
+
+def _from_psa(row: BillingPayment, entered: Sequence[PaymentTaken]) -> bool:
+    """Whether it stands for a payment of the PSA: known by id, or (while an answer is awaited) by
+    the reference that we gave it."""
+    return any(
+        row.external_id == one.books_payment_id or row.reference == reference(one)
+        for one in entered
+    )
 
 
 def _credit_memos(back: PaymentBack, credit_notes: list[str]) -> dict[str, str]:
@@ -271,6 +286,8 @@ def _compare(back: PaymentBack, document: Document, balance: Decimal, paid: Deci
     ).first()
     if row is None or cents(row.amount_due) == cents(balance):
         return
+    entered = PaymentTaken.objects.filter(document=document).exclude(books_payment_id="")
+    paid += sum(entered.values_list("posted_amount", flat=True), ZERO)
     if cents(row.amount_paid + row.amount_credited) != cents(paid):
         return  # invoices and payments of the mirror are of different moments; the next pull tells
     sentence = (
@@ -324,9 +341,12 @@ def _look_up(back: PaymentBack, psa: Psa) -> None:
 
 def _adopt_created(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[str, Any]) -> None:
     amount, paid_on = Decimal(intent["amount"]), date.fromisoformat(intent["paid_on"])
+    others = set(
+        PaymentTaken.objects.filter(document=back.document).values_list("psa_payment_id", flat=True)
+    )
     for payment in shown:
         same = cents(payment.amount) == amount and payment.paid_on == paid_on
-        if same and not payment.credit_id:
+        if same and not payment.credit_id and payment.external_id not in others:
             _remember(back, payment)
             return
 

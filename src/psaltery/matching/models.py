@@ -48,6 +48,67 @@ class PaymentBack(models.Model):
 MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}
 
 
+class PaymentsToRead(models.Model):
+    """The PSA's payments of this linked document are to be read: they may be news to the books."""
+
+    document = models.OneToOneField(
+        Document, on_delete=models.CASCADE, primary_key=True, related_name="payments_to_read"
+    )
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    asked_at = models.DateTimeField()
+
+
+class PaymentTaken(models.Model):
+    """A payment that somebody entered in the PSA, on its way to the books or there."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        WRITING = "posting", "posting"
+        UNCERTAIN = "uncertain", "uncertain"
+        IN_STEP = "in_step", "in step"
+        HELD = "held", "held"
+        REMOVED = "removed", "removed"
+
+    document = models.ForeignKey(
+        Document, on_delete=models.CASCADE, related_name="payments_taken", db_index=False
+    )
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    psa_payment_id = models.CharField(max_length=64)
+    # What the PSA has.
+    amount = models.DecimalField(**MONEY)
+    paid_on = models.DateField(null=True)
+    method = models.CharField(max_length=128, blank=True)
+    taken_by = models.CharField(max_length=64, blank=True)  # a person, or the PSA's portal
+    gone = models.BooleanField(default=False)  # removed in the PSA
+    # What the books have of it.
+    books_payment_id = models.CharField(max_length=100, blank=True)
+    posted_amount = models.DecimalField(**MONEY, default=0)
+    posted_on = models.DateField(null=True)
+    ours = models.BooleanField(default=True)  # False: a bookkeeper entered it there as well
+    # What a person said of a payment of the same amount in the books.
+    apart = models.BooleanField(default=False)
+    same = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    why = models.TextField(blank=True)
+    # What we were about to write, while writing or uncertain.
+    intent = models.JSONField(default=dict)
+    booked_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["document", "psa_payment_id"], name="one_row_a_payment_taken"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["organisation", "state"], name="payment_taken_state"),
+            models.Index(fields=["-paid_on", "-id"], name="payment_taken_newest"),
+        ]
+
+
 class TieOut(models.Model):
     """One comparison of receivables, of one organisation of the books, at one moment.
 

@@ -213,7 +213,8 @@ class PsaPayment(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
     paid_on: date | None
     credit_id: str = ""  # the credit memo it applies, "" for money
-    source: str = ""
+    source: str = ""  # who recorded it: a person, or the PSA's own payment portal
+    method: str = ""  # how it was paid, in the PSA's own words
     note: str = ""
 
 

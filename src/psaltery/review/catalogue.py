@@ -228,7 +228,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "permission_denied": _e(
         "The books refused for lack of permission",
-        "Reconnect with a user who may do this.",
+        "The user who authorised the connection may not do this (403). Give that user the role in "
+        "the books, or press Reconnect and sign in as one who has it. Other organisations go on.",
+        "reconnect",
     ),
     # Fields and the rest
     "due_date_missing": _e("The due date is missing", "Give the document payment terms."),
@@ -282,10 +284,71 @@ CATALOGUE: dict[str, Entry] = {
         repairs=(),
     ),
     # Connections
-    "token_revoked": _e("The connection was revoked", "Reconnect.", "reconnect"),
-    "scope_missing": _e("A permission was not granted", "Reconnect and grant it.", "reconnect"),
+    "token_revoked": _e(
+        "The connection was revoked",
+        "The sign-in was refused and could not be renewed (401): somebody disconnected the app at "
+        "the other side, or changed its secret. Press Reconnect and allow access again. Only this "
+        "connection stops; what changed meanwhile is read at once.",
+        "reconnect",
+    ),
+    "consent_expired": _e(
+        "The consent ended because it was not renewed",
+        "A consent lives for 60 days and is renewed every week while Psaltery runs; here it was "
+        "not. Press Reconnect, sign in, leave every organisation ticked and allow access. "
+        "Nothing is lost, and nothing needs to be set up again.",
+        "reconnect",
+    ),
+    "consent_ends": _e(
+        "The consent ends soon",
+        "Psaltery could not renew it for weeks, so the worker was not running or the sign-in "
+        "server was out of reach. Start the worker, or press Reconnect. The warning comes 7 and "
+        "again 2 days before the end.",
+        "reconnect",
+        severity="warning",
+    ),
+    "scope_missing": _e(
+        "A permission was not granted",
+        "The app may not do this with the permissions it was given (401, insufficient scope). "
+        "Press Reconnect and leave every permission ticked. Other connections go on.",
+        "reconnect",
+    ),
     "tenant_removed": _e(
-        "The organisation was disconnected at the other side", "Reconnect.", "reconnect"
+        "The organisation was disconnected at the other side",
+        "Somebody removed this organisation from the app at the other side. Press Reconnect and "
+        "tick it on the consent page, or take it out of the synced ones. What is stored of it is "
+        "kept, and the other organisations go on.",
+        "reconnect",
+    ),
+    "organisation_offline": _e(
+        "The organisation is offline at the other side",
+        "The vendor has taken it offline, for minutes as a rule. It is asked again every five "
+        "minutes and goes on by itself; other organisations are not affected. When it lasts, ask "
+        "the vendor's support.",
+    ),
+    "minute_limit": Entry(
+        title="The calls of this minute are used up",
+        advice="The vendor answered 429 for the minute: another app shares the organisation's "
+        "limit. Reading and posting go on by themselves within a minute. When it happens often, "
+        "lower the calls a minute in the organisation's settings.",
+        repairs=(),
+        severity="info",
+    ),
+    "day_limit": Entry(
+        title="The calls of the day are used up",
+        advice="The vendor's daily limit of this organisation is reached, or nine tenths of it "
+        "are. Feeds stopped at a checkpoint and go on by themselves when the vendor's day "
+        "begins; other organisations go on. See Calls for what used them up; read less often in "
+        "the organisation's settings.",
+        repairs=(),
+        severity="warning",
+    ),
+    "webhook_refused": Entry(
+        title="Webhooks are signed with another key",
+        advice="Deliveries are refused (401) and nothing of them is stored; polling goes on. Copy "
+        "the signing key of the app's webhook again and paste it on the connection's webhook "
+        "page; two keys may be stored while one replaces the other.",
+        repairs=(),
+        severity="warning",
     ),
     "permission_missing": _e(
         "A permission is missing",

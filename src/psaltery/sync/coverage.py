@@ -6,15 +6,17 @@ from datetime import timedelta
 from psaltery.connections.models import Organisation
 from psaltery.kit.clock import now
 from psaltery.mapping.coverage import Coverage, cover
-from psaltery.mapping.lookup import PURCHASE_LISTS, what_of
+from psaltery.mapping.lookup import PAYMENTS, PURCHASE_LISTS, what_of
 from psaltery.mapping.models import Mapping
 from psaltery.mapping.queries import known_keys, mappings_of
 from psaltery.mapping.suggest import Place, Suggestion, suggestions
 from psaltery.mapping.targets import Targets
+from psaltery.matching.taken.queries import uses as payment_uses
 from psaltery.posting.history import history
 from psaltery.posting.policy import posted_kinds, read_policy
 from psaltery.posting.usage import uses
 from psaltery.records.psa import PURCHASES
+from psaltery.sync import taken
 from psaltery.sync.push import reconsider
 
 YEAR = timedelta(days=365)
@@ -25,6 +27,7 @@ _SETTLES = {
     "tracking": ("tracking_",),
     "purchase_account": ("account_", "tax_not_for_account", "adjustment_"),
     "purchase_tax": ("tax_", "adjustment_", "total_"),
+    PAYMENTS: (),
 }
 
 
@@ -37,17 +40,23 @@ def lists_of(*organisations: Organisation) -> list[tuple[str, str]]:
     if not bought:
         mapped = Mapping.objects.filter(list__in=PURCHASE_LISTS)
         bought = mapped.filter(organisation__in=organisations).exists()
+    left_out = set() if bought else set(PURCHASE_LISTS)
+    if not any(read_policy(one.settings).psa_payments for one in organisations):
+        mapped = Mapping.objects.filter(list=PAYMENTS, organisation__in=organisations)
+        left_out |= set() if mapped.exists() else {PAYMENTS}
     every = Mapping.List.choices
-    return [
-        (str(name), str(label)) for name, label in every if bought or name not in PURCHASE_LISTS
-    ]
+    return [(str(name), str(label)) for name, label in every if name not in left_out]
 
 
 def coverage_of(organisation: Organisation, list_: str, targets: Targets) -> Coverage:
     """One list's coverage of the documents of the last 12 months; a fixed number of queries."""
+    since = (now() - YEAR).date()
+    asked = (
+        payment_uses(organisation, since) if list_ == PAYMENTS else uses(organisation, since, list_)
+    )
     return cover(
         list_,
-        uses(organisation, (now() - YEAR).date(), list_),
+        asked,
         mappings_of(organisation),
         known_keys(organisation, list_),
         targets.wrong,
@@ -56,12 +65,14 @@ def coverage_of(organisation: Organisation, list_: str, targets: Targets) -> Cov
 
 def suggested(organisation: Organisation, list_: str) -> dict[Place, Suggestion]:
     """What the last year's documents, which were in the books before us, say keys become."""
-    if what_of(list_) == "tracking":
+    if what_of(list_) in ("tracking", PAYMENTS):
         return {}
     return suggestions(list_, history(organisation, (now() - YEAR).date(), list_))
 
 
 def release(organisation: Organisation, lists: Iterable[str]) -> int:
     """Decide again about what these lists may have held; how many documents."""
+    if PAYMENTS in lists:
+        taken.reconsider(organisation)
     prefixes = [prefix for list_ in lists for prefix in _SETTLES[list_]]
     return sum(reconsider(organisation, prefix=prefix) for prefix in dict.fromkeys(prefixes))

@@ -22,6 +22,7 @@ IDENTITY = "identity"
 _STEPS = {
     "posting": "Posting to {name}",
     "payments": "Writing payments to {name}",
+    "taken": "Entering payments in {name}",
     "marks": "Marking what was posted in {name}",
     "refresh": "Reading a document of {name} again",
 }
@@ -124,11 +125,29 @@ def feed_works(feed: Feed) -> None:
 
 
 def _feed_reason(feed: Feed, failure: Failure) -> Reason:
-    permission = isinstance(failure, BadSettings) and failure.which.startswith("permission")
+    if isinstance(failure, TryLater) and failure.limit == "offline":
+        return _offline_reason(feed.organisation, failure)
     return Reason(
-        code="permission_missing" if permission else "feed_failed",
+        code=_feed_code(failure),
         about=f"feed:{feed.name}",
         subject=f"{feed.organisation.name} {feed.name}",
         sentence=f"{feed.name} of {feed.organisation.name} can't be read: {failure}",
         details={"feed": feed.pk, "connection": feed.organisation.connection_id},
+    )
+
+
+def _feed_code(failure: Failure) -> str:
+    """Lack of permission has a code of its own: it is another person who mends it."""
+    code = "" if isinstance(failure, TryLater) else _step_code(failure)
+    return code if code in ("permission_missing", "permission_denied") else "feed_failed"
+
+
+def _offline_reason(organisation: Organisation, failure: Failure) -> Reason:
+    """One card, however many feeds meet it; the first answer closes it."""
+    return Reason(
+        code="organisation_offline",
+        about=CONNECTION,
+        subject=organisation.name,
+        sentence=f"{organisation.name} can't be reached: {failure} It is tried again by itself.",
+        details={"connection": organisation.connection_id},
     )

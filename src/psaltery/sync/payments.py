@@ -9,8 +9,10 @@ from psaltery.connections.models import Organisation
 from psaltery.connections.opening import open_psa
 from psaltery.connections.organisations import site_of
 from psaltery.matching.carry_out import Report, carry_out, waiting
+from psaltery.matching.taken import carry_out as taken
 from psaltery.sync.failures import step_failed, step_works
 from psaltery.sync.runs import run
+from psaltery.sync.taken import take
 
 SLICE_SECONDS = 20.0
 BATCH = 100
@@ -20,9 +22,11 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
     """Write what waits; True when there is more."""
     organisation = Organisation.objects.select_related("connection").get(pk=organisation_id)
     until = time.monotonic() + slice_seconds
+    # First what people entered in the PSA: it may be what the books have as well.
+    more = _take(organisation, priority, until)
     batch = waiting(organisation, BATCH)
     if not batch:
-        return False
+        return more
     sites: dict[int, Psa] = {}
     report = Report()
     with run(organisation, "payments") as row:
@@ -42,4 +46,11 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
                 row.read, row.written, row.held = report.seen, report.written, report.held
     for site in {site_of(back.document.connection) for back in batch}:
         step_works(site, "payments")
-    return len(batch) == BATCH
+    return more or len(batch) == BATCH
+
+
+def _take(organisation: Organisation, priority: Priority, until: float) -> bool:
+    if not taken.documents(organisation, 1):
+        return False
+    with run(organisation, "taken") as row:
+        return take(organisation, priority, row, until)

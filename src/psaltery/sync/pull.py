@@ -18,12 +18,14 @@ from psaltery.desk.models import Company
 from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
 from psaltery.matching.service import books_changed
+from psaltery.matching.taken import service as taken
 from psaltery.posting.watch import examine
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.runs import run
+from psaltery.sync.taken import reconsider as reconsider_taken
 
 SLICE_SECONDS = 20.0
 SETTINGS = "settings"
@@ -129,7 +131,8 @@ def _store(feed: Feed, page: Page[Any]) -> int:
         return _store_desk(organisation, page)
     stored = ledger.remember(organisation, page.records)
     examine(organisation, stored.changed_invoices)
-    if books_changed(organisation, stored.touched_invoices | stored.changed_invoices):
+    touched = stored.touched_invoices | stored.changed_invoices
+    if books_changed(organisation, touched) | len(taken.books_changed(organisation, touched)):
         queue.payments(organisation.pk)
     if feed.name == "contacts" and stored.changed:
         push.reconsider(organisation, prefix="contact_")
@@ -140,6 +143,8 @@ def _store_desk(organisation: Organisation, page: Page[Any]) -> int:
     stored = desk.remember(organisation.connection, page.records)
     if stored.documents:
         push.enqueue(stored.documents)
+    for books in taken.psa_changed(organisation.connection, stored.touched):
+        queue.payments(books)
     if stored.companies:
         _companies_changed(organisation, stored.companies)
     return stored.changed
@@ -161,6 +166,7 @@ def _settings(feed: Feed, books: Books, row: Run) -> None:
         moved = before != (feed.organisation.period_lock_on, feed.organisation.year_lock_on)
         if changed or moved:
             push.reconsider(feed.organisation)
+            reconsider_taken(feed.organisation)
         feed.done = len(found.accounts) + len(found.tax_rates)
         feed.changed = changed
         _finish(feed)

@@ -25,6 +25,7 @@ from psaltery.kit.clock import now
 from psaltery.mapping.models import Route
 from psaltery.mapping.routing import Rule, route
 from psaltery.matching.service import linked
+from psaltery.matching.taken import service as taken
 from psaltery.posting.attempts import keep_on_hold
 from psaltery.posting.carry_out import carry_out
 from psaltery.posting.leftovers import GRACE, settle_leftovers, unripe
@@ -275,7 +276,7 @@ def _after_links(organisation: Organisation, documents: Sequence[int]) -> None:
     if not documents:
         return
     with transaction.atomic():
-        if linked(organisation, documents):
+        if linked(organisation, documents) | taken.linked(organisation, documents):
             queue.payments(organisation.pk)
         queue.marks(organisation.pk)
 

@@ -16,6 +16,8 @@ from psaltery.inbound import real_time
 from psaltery.inbound.models import ConnectWiseEvent, Outcome
 from psaltery.kit.clock import now
 from psaltery.matching.carry_out import due
+from psaltery.matching.models import PaymentsToRead
+from psaltery.matching.taken import carry_out as taken
 from psaltery.posting.leftovers import ripe
 from psaltery.posting.models import Link, Posting
 from psaltery.review.service import wake
@@ -82,7 +84,10 @@ def _postings() -> int:
 
 
 def _payments() -> int:
-    wanted = _organisations(due().filter(_PSA_REACHED)) - backlog.settled_for("match_payments")
+    wanted = _organisations(due().filter(_PSA_REACHED))
+    wanted |= _organisations(PaymentsToRead.objects.filter(_WRITABLE & _PSA_REACHED))
+    wanted |= _organisations(taken.due().filter(_WRITABLE))
+    wanted -= backlog.settled_for("match_payments")
     for pk in wanted:
         queue.payments(pk)
     return len(wanted)

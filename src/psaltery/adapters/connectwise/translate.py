@@ -185,7 +185,7 @@ def payment(found: wire.InvoicePayment, document_id: str) -> PsaPayment:
         paid_on=day(found.payment_date),
         credit_id=ref_id(found.credit),
         source=text(found.source),
-        note=text(found.type),
+        method=text(found.type),
     )
 
 

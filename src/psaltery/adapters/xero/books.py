@@ -10,8 +10,15 @@ from psaltery.adapters.http import Caller
 from psaltery.adapters.xero import client, elements, feeds, translate
 from psaltery.adapters.xero.client import Api
 from psaltery.adapters.xero.outcomes import invoice_outcome, note_outcome, outcomes
-from psaltery.records.books import BooksSettings, Customer, Organisation, Tenant
-from psaltery.records.drafts import Action, BooksKind, ContactDraft, Draft, Outcome
+from psaltery.records.books import BooksSettings, Customer, Organisation, Settlement, Tenant
+from psaltery.records.drafts import (
+    Action,
+    BooksKind,
+    ContactDraft,
+    Draft,
+    Outcome,
+    PaymentDraft,
+)
 
 T = TypeVar("T")
 BATCH_MOST = 50
@@ -131,6 +138,20 @@ class XeroBooks:
             return note_outcome(notes.records[0]) if notes and notes.records else None
         invoices = client.invoice(self._api, external_id)
         return invoice_outcome(invoices.records[0]) if invoices and invoices.records else None
+
+    def payments_on(self, invoice_id: str) -> tuple[Settlement, ...]:
+        """All payments that were ever made on an invoice, deleted ones included and marked."""
+        found = client.payments_on(self._api, invoice_id).records
+        return tuple(map(translate.payment, found))
+
+    def remove_payment(self, payment_id: str, key: str) -> None:
+        """Delete a payment. Raises Rejected with Xero's reason when it stays."""
+        answer = client.delete_payment(self._api, payment_id, key)
+        (verdict,) = outcomes(
+            answer, [Prepared(kind=elements.PAYMENT, action=Action.VOID, body="{}")], "Payments"
+        )
+        if not verdict.accepted:
+            raise Rejected(list(verdict.problems))
 
     def find_contacts(
         self, *, names: Sequence[str] = (), contact_numbers: Sequence[str] = ()

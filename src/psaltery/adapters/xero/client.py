@@ -137,6 +137,21 @@ def payments(api: Api, part: Slice) -> wire.Payments:
     return api.page("/Payments", wire.Payments, "payments.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/payments#optimised-use-of-the-where-filter
+def payments_on(api: Api, invoice_id: str) -> wire.Payments:
+    """All payments of one invoice, deleted ones included."""
+    params = {"where": f'Invoice.InvoiceId==guid("{invoice_id}")', "order": "PaymentID"}
+    return api.page("/Payments", wire.Payments, "payments.find", Slice(), params)
+
+
+# https://developer.xero.com/documentation/api/accounting/payments#post-payments
+# Any member beside the status, and Xero refuses: "Only Status accepted for updates."
+def delete_payment(api: Api, payment_id: str, key: str) -> Answer:
+    """Delete a payment; what it paid is open again."""
+    path = f"/Payments/{_path(payment_id)}"
+    return api.write("POST", path, "payments.delete", '{"Status":"DELETED"}', key, {})
+
+
 # https://developer.xero.com/documentation/api/accounting/overpayments#get-overpayments
 # There are few, and no filter on them is known to be optimised.
 def overpayments(api: Api, part: Slice) -> wire.Overpayments:
@@ -279,9 +294,9 @@ def remove_link(caller: Caller, connection_id: str) -> None:
     caller.call("DELETE", f"/connections/{_path(connection_id)}", operation="connections.delete")
 
 
-# Contacts have no prices, and an unknown parameter is not worth finding out about.
+# Contacts and payments have no prices, and an unknown parameter is not worth finding out about.
 def _decimals(collection: str) -> Params:
-    return {} if collection == "Contacts" else {"unitdp": UNIT_DECIMALS}
+    return {} if collection in ("Contacts", "Payments") else {"unitdp": UNIT_DECIMALS}
 
 
 def _path(identity: str) -> str:

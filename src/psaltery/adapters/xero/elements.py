@@ -11,21 +11,36 @@ import msgspec
 
 from psaltery.kit.text import clean, cut, single_line
 from psaltery.records.books import Status, TaxMode
-from psaltery.records.drafts import Action, BooksKind, ContactDraft, Draft, DraftLine
+from psaltery.records.drafts import (
+    Action,
+    BooksKind,
+    ContactDraft,
+    Draft,
+    DraftLine,
+    PaymentDraft,
+)
 
 CONTACT = "contact"
+PAYMENT = "payment"
 _COLLECTIONS = {
     BooksKind.INVOICE.value: "Invoices",
     BooksKind.BILL.value: "Invoices",
     BooksKind.CREDIT_NOTE.value: "CreditNotes",
     CONTACT: "Contacts",
+    PAYMENT: "Payments",
 }
 # By these an element and its verdict know each other.
-ID_MEMBERS = {"Invoices": "InvoiceID", "CreditNotes": "CreditNoteID", "Contacts": "ContactID"}
+ID_MEMBERS = {
+    "Invoices": "InvoiceID",
+    "CreditNotes": "CreditNoteID",
+    "Contacts": "ContactID",
+    "Payments": "PaymentID",
+}
 NUMBER_MEMBERS = {
     "Invoices": "InvoiceNumber",
     "CreditNotes": "CreditNoteNumber",
     "Contacts": "ContactNumber",
+    "Payments": "Reference",
 }
 _TYPES = {
     BooksKind.INVOICE: "ACCREC",
@@ -105,6 +120,20 @@ def contact(action: Action, draft: ContactDraft) -> dict[str, Any]:
         "Addresses": _addresses(draft),
     }
     return _set(element)
+
+
+def payment(draft: PaymentDraft) -> dict[str, Any]:
+    """The element for money on an invoice.
+
+    https://developer.xero.com/documentation/api/accounting/payments
+    """
+    return {
+        "Invoice": {"InvoiceID": draft.invoice_id},
+        "Account": {"AccountID": draft.account_id},
+        "Date": draft.paid_on.isoformat(),
+        "Amount": _exact(draft.amount),
+        "Reference": _text(draft.reference, TEXT_MOST),
+    }
 
 
 def _end_of(status: Status) -> str:

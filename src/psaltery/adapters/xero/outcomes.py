@@ -77,6 +77,8 @@ def _described(element: Element, collection: str) -> Outcome:
         return _contact_outcome(_as(element, wire.Contact))
     if collection == "CreditNotes":
         return note_outcome(_as(element, wire.CreditNote))
+    if collection == "Payments":
+        return _payment_outcome(_as(element, wire.Payment))
     return invoice_outcome(_as(element, wire.Invoice))
 
 
@@ -123,6 +125,17 @@ def _contact_outcome(raw: wire.Contact) -> Outcome:
         status=Status.UNKNOWN,
         contact_id=_real(raw.contact_id),
         reference=raw.name,
+        updated_at=moment(raw.updated),
+    )
+
+
+def _payment_outcome(raw: wire.Payment) -> Outcome:
+    return Outcome(
+        accepted=True,
+        external_id=_real(raw.payment_id),
+        status=translate.status(raw.status),
+        total=raw.amount,
+        reference=raw.reference,
         updated_at=moment(raw.updated),
     )
 

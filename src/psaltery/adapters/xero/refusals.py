@@ -72,7 +72,8 @@ def _offline(answer: Answer) -> Failure | None:
     """Known texts of a 503: then nothing was carried out, not even a write."""
     text = answer.text.lower()
     if "organisation is offline" in text:
-        return TryLater("The organisation is offline at Xero.", at=now() + _OFFLINE)
+        sentence = "The organisation is offline at Xero."
+        return TryLater(sentence, at=now() + _OFFLINE, limit="offline")
     if "offline for maintenance" in text:
         return TryLater("Xero is offline for maintenance.", at=now() + _OFFLINE)
     return None

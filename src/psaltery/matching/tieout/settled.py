@@ -1,4 +1,4 @@
-"""What is known of the money on linked documents, for a slice of them: six queries."""
+"""What is known of the money on linked documents, for a slice of them: seven queries."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet, Sum
 
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import BillingPayment
-from psaltery.matching.models import PaymentBack
+from psaltery.matching.models import PaymentBack, PaymentTaken
 from psaltery.matching.tieout.decide import Settled
 from psaltery.matching.tieout.freshness import Freshness
 from psaltery.posting.models import Link
@@ -37,6 +37,9 @@ class SettledFacts:
             for back in PaymentBack.objects.filter(pk__in=[row["document"] for row in invoices])
         }
         self._reached = self._sums([row["books_id"] for row in invoices])
+        entered = PaymentTaken.objects.filter(document__in=[row["document"] for row in invoices])
+        sums = entered.exclude(books_payment_id="").order_by().values("document")
+        self._entered = dict(sums.annotate(sum=Sum("posted_amount")).values_list("document", "sum"))
         self._uses = self._uses_of([row["books_id"] for row in memos])
         self._users = self._users_of(memos)
 
@@ -49,7 +52,8 @@ class SettledFacts:
     def _invoice(self, row: Row) -> Settled:
         reached = self._reached.get(row["books_id"], ZERO)
         back = self._backs.get(row["document"])
-        shown = _shown(back) if back else ZERO
+        # What the PSA has of its own is in both.
+        shown = (_shown(back) if back else ZERO) + self._entered.get(row["document"], ZERO)
         return Settled(
             shown=shown,
             reached=reached,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from werkzeug.wrappers import Request, Response
 
-from psaltery.adapters.connectwise.sandbox import billing, invoices, ledger, purchasing
+from psaltery.adapters.connectwise.sandbox import billing, invoices, ledger, payments, purchasing
 from psaltery.adapters.connectwise.sandbox.drafts import NewInvoice, NewLine
 from psaltery.adapters.connectwise.sandbox.errors import ApiError, not_found
 from psaltery.adapters.connectwise.sandbox.lines import PARTS, detach, records
@@ -18,6 +18,7 @@ from psaltery.adapters.connectwise.sandbox.world import Behaviour, World
 from psaltery.adapters.sandboxing import Document, decode, encode, json_response
 
 Action = Callable[[World, Document], Any]
+PERSON = "hmoreau"
 
 
 def answer(world: World, request: Request) -> Response:
@@ -67,7 +68,7 @@ def _replace_lines(world: World, invoice: Document, rows: list[Document]) -> Non
             detach(world, invoice["id"], name, record["id"])
             world.remove(name, record)
     for line in lines:
-        billing.add_line(world, invoice, line, "hmoreau")
+        billing.add_line(world, invoice, line, PERSON)
 
 
 def _drop_gl_entries(world: World, body: Document) -> Document:
@@ -84,6 +85,20 @@ def _invoice(world: World, body: Document) -> Document:
         if invoice["invoiceNumber"] == body.get("number"):
             return invoice
     raise not_found("Invoice", body.get("number"))
+
+
+def _enter_payment(world: World, body: Document) -> Document:
+    """A person records money on an invoice: `{"number" or "id", "amount", "paymentDate"}`."""
+    return payments.create(world, _invoice(world, body)["id"], body, PERSON)
+
+
+def _change_payment(world: World, body: Document) -> Document:
+    """Change what a person recorded: `{"number" or "id", "payment", "amount", …}`."""
+    return payments.replace(world, _invoice(world, body)["id"], body["payment"], body, PERSON)
+
+
+def _remove_payment(world: World, body: Document) -> None:
+    payments.delete(world, _invoice(world, body)["id"], body["payment"], PERSON)
 
 
 def _receive(world: World, body: Document) -> Document:
@@ -131,6 +146,9 @@ ACTIONS: dict[str, Action] = {
     "close_invoice": _close_invoice,
     "edit_invoice": _edit_invoice,
     "drop_gl_entries": _drop_gl_entries,
+    "enter_payment": _enter_payment,
+    "change_payment": _change_payment,
+    "remove_payment": _remove_payment,
     "receive_purchase_order": _receive,
     "close_batch": _close_batch,
     "permissions": _permissions,

@@ -1,0 +1,342 @@
+"""Enters payments of the PSA in the books: booked before, settled after, looked up in doubt."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from django.db import transaction
+from django.db.models import QuerySet
+
+from psaltery.adapters.contract import Books, Psa
+from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
+from psaltery.adapters.http import begin_writes_within
+from psaltery.audit.actor import about
+from psaltery.connections.models import Organisation
+from psaltery.desk.models import Document
+from psaltery.kit.clock import now
+from psaltery.matching.models import PaymentBack, PaymentsToRead, PaymentTaken
+from psaltery.matching.taken.decide import (
+    Ask,
+    Decision,
+    Done,
+    Enter,
+    Facts,
+    Found,
+    Remove,
+    Taken,
+    Wait,
+    decide,
+)
+from psaltery.matching.taken.facts import invoice_facts
+from psaltery.matching.taken.service import OPEN, reference
+from psaltery.posting.attempts import tell
+from psaltery.records.books import Settlement
+from psaltery.records.drafts import Action, PaymentDraft
+from psaltery.records.money import ZERO
+from psaltery.records.psa import PsaPayment
+from psaltery.review.reasons import Reason
+from psaltery.review.service import Held, hold, release
+
+# The books refuse no second payment. So one is begun at once or not at all: its absence then means
+# something when no server would still be at it (our own time-out is 60 s).
+BEGIN_WITHIN = timedelta(seconds=20)
+GRACE = timedelta(minutes=4)
+TOPIC = "taken"
+STEPS = 3  # to remove, to enter again, to see that it is so
+_State = PaymentTaken.State
+_DOUBTFUL = (_State.WRITING, _State.UNCERTAIN)
+
+
+def due() -> QuerySet[PaymentTaken]:
+    """Payments that can be decided about, or looked up, now."""
+    doubtful = PaymentTaken.objects.filter(state__in=_DOUBTFUL, booked_at__lt=now() - GRACE)
+    return doubtful | PaymentTaken.objects.filter(state=_State.WAITING)
+
+
+def documents(organisation: Organisation, limit: int) -> list[Document]:
+    """Documents of an organisation with something to read or to do, oldest first."""
+    rows = Document.objects.filter(link__organisation=organisation)
+    ids = set(PaymentsToRead.objects.filter(organisation=organisation).values_list("pk", flat=True))
+    moving = PaymentTaken.objects.filter(
+        organisation=organisation, state__in=(_State.WAITING, *_DOUBTFUL)
+    )
+    ids |= set(moving.values_list("document_id", flat=True))
+    rows = rows.filter(pk__in=ids).select_related("link__organisation", "connection")
+    return list(rows.order_by("issued_on", "pk")[:limit])
+
+
+# Reading the PSA.
+
+
+def read(document: Document, psa: Psa) -> bool:
+    """Learn the document's payments of the PSA, if that is asked for.
+
+    False while a write of ours to the PSA is in doubt: it could be mistaken for a person's.
+    """
+    asked = PaymentsToRead.objects.filter(pk=document.pk).first()
+    if asked is None:
+        return True
+    shown = psa.payments(document.external_id)
+    # Looked at after the list was read: whatever of it is ours is known by then.
+    back = PaymentBack.objects.filter(pk=document.pk).first()
+    if back is not None and back.state in (PaymentBack.State.WRITING, PaymentBack.State.UNCERTAIN):
+        return False
+    own = {back.psa_payment_id, *(one["payment_id"] for one in back.credits)} if back else set()
+    with transaction.atomic():
+        _remember(document, [one for one in shown if _is_taken(one) and one.external_id not in own])
+        PaymentsToRead.objects.filter(pk=document.pk, asked_at=asked.asked_at).delete()
+    return True
+
+
+def _is_taken(payment: PsaPayment) -> bool:
+    """Money, not a credit memo that was applied."""
+    return not payment.credit_id and payment.amount != ZERO
+
+
+def _remember(document: Document, shown: Sequence[PsaPayment]) -> None:
+    known = {row.psa_payment_id: row for row in PaymentTaken.objects.filter(document=document)}
+    for payment in shown:
+        row = known.pop(payment.external_id, None)
+        if row is None:
+            row = PaymentTaken(
+                document=document,
+                organisation_id=document.link.organisation_id,
+                psa_payment_id=payment.external_id,
+            )
+        _update(row, payment)
+    for row in known.values():
+        if not row.gone:
+            row.gone = True
+            _wake(row)
+
+
+def _update(row: PaymentTaken, payment: PsaPayment) -> None:
+    row.amount, row.paid_on, row.gone = payment.amount, payment.paid_on, False
+    row.method, row.taken_by = payment.method[:128], payment.source[:64]
+    _wake(row)
+
+
+def _wake(row: PaymentTaken) -> None:
+    """Decide about it (again); one that is being written is looked at when it is settled."""
+    if row.state not in _DOUBTFUL:
+        row.state = _State.WAITING
+    row.save()
+
+
+# Deciding and writing.
+
+
+def carry_out(document: Document, books: Books) -> int:
+    """Bring the books' payments of one document in step; how many writes were made.
+
+    Raises TryLater, NeedsReconnect and BadSettings after everything certain is stored.
+    """
+    rows = list(
+        PaymentTaken.objects.filter(document=document, state__in=OPEN)
+        .select_related("organisation")
+        .order_by("paid_on", "pk")
+    )
+    if not rows:
+        release([document.pk], "The payment was removed in the PSA.", topic=TOPIC)
+        return 0
+    written = 0
+    asks: list[Ask] = []
+    with about(documents=[document.number], customer=document.company_name):
+        for row in rows:
+            row.document = document
+            for _ in range(STEPS):
+                decision = _step(row, books)
+                if isinstance(decision, Ask):
+                    asks.append(decision)
+                if not isinstance(decision, Enter | Remove):
+                    break
+                written += 1
+    _cards(document, rows[0].organisation, asks)
+    return written
+
+
+def _step(row: PaymentTaken, books: Books) -> Decision | None:
+    """One decision, carried out; None where it must be looked up later or was refused."""
+    payments = books.payments_on(row.document.link.books_id)
+    if row.state in _DOUBTFUL and not _looked_up(row, payments):
+        return None
+    facts = invoice_facts(row, payments, books)
+    decision = decide(_taken(row), facts)
+    match decision:
+        case Enter() | Remove():
+            return _write(row, decision, facts, books)
+        case Found(payment, ours, why):
+            row.books_payment_id, row.ours = payment.external_id, ours
+            row.posted_amount, row.posted_on = payment.amount, payment.paid_on
+            _stand(row, _State.IN_STEP, why)
+            _tell(row, f"{row.document.number}: {why}")
+            # What the books have may be of another amount: then ours is replaced.
+            return _step(row, books) if ours else decision
+        case Done(why):
+            _stand(row, _State.REMOVED if row.gone else _State.IN_STEP, why)
+        case Wait(why):
+            # It waits for the books: what changes there has it decided about again.
+            _stand(row, _State.HELD, why)
+        case Ask(_, sentence):
+            _stand(row, _State.HELD, sentence)
+    return decision
+
+
+def _taken(row: PaymentTaken) -> Taken:
+    return Taken(
+        number=row.document.number,
+        amount=row.amount,
+        paid_on=row.paid_on,
+        reference=reference(row),
+        gone=row.gone,
+        apart=row.apart,
+        same=row.same,
+        books_payment_id=row.books_payment_id,
+        posted_amount=row.posted_amount,
+        posted_on=row.posted_on,
+        ours=row.ours,
+    )
+
+
+def _write(
+    row: PaymentTaken, decision: Enter | Remove, facts: Facts, books: Books
+) -> Decision | None:
+    with begin_writes_within(BEGIN_WITHIN):
+        key = str(uuid.uuid4())
+        if not _book(row, decision, key):
+            return None
+        try:
+            if isinstance(decision, Enter):
+                _enter(row, decision, facts.account_id, key, books)
+            else:
+                books.remove_payment(decision.payment_id, key)
+                _removed(row)
+        except TryLater as failure:
+            _stand(row, _State.UNCERTAIN if failure.uncertain else _State.WAITING, str(failure))
+            raise
+        except (NeedsReconnect, BadSettings) as failure:
+            _stand(row, _State.WAITING, str(failure))
+            raise
+        except Rejected as failure:
+            return _refused(row, failure)
+    return decision
+
+
+def _book(row: PaymentTaken, decision: Enter | Remove, key: str) -> bool:
+    """Commit 1: the intent. False when another process has it."""
+    intent = {"action": type(decision).__name__, "key": key, **msgspec.to_builtins(decision)}
+    row.state, row.intent, row.booked_at = _State.WRITING, intent, now()
+    calm = PaymentTaken.objects.filter(pk=row.pk).exclude(state__in=_DOUBTFUL)
+    booked = calm.update(
+        state=row.state, intent=intent, booked_at=row.booked_at, why="It is being written."
+    )
+    return bool(booked)
+
+
+def _enter(row: PaymentTaken, decision: Enter, account_id: str, key: str, books: Books) -> None:
+    draft = PaymentDraft(
+        invoice_id=row.document.link.books_id,
+        account_id=account_id,
+        amount=decision.amount,
+        paid_on=decision.paid_on,
+        reference=reference(row),
+    )
+    (outcome,) = books.send([books.prepare(Action.CREATE, draft)], key)
+    if not outcome.accepted:
+        raise Rejected(list(outcome.problems))
+    row.books_payment_id, row.ours = outcome.external_id, True
+    row.posted_amount, row.posted_on = decision.amount, decision.paid_on
+    with transaction.atomic():
+        _stand(row, _State.WAITING, "Written; looking whether anything is left.")
+        _tell(
+            row,
+            f"{row.document.number}: the payment of {decision.amount:,.2f} on {decision.paid_on} "
+            f"was entered in {row.organisation.name}.",
+        )
+
+
+def _removed(row: PaymentTaken) -> None:
+    gone = row.posted_amount
+    row.books_payment_id, row.posted_amount, row.posted_on = "", ZERO, None
+    with transaction.atomic():
+        _stand(row, _State.WAITING, "Removed; looking whether anything is left.")
+        _tell(
+            row,
+            f"{row.document.number}: the payment of {gone:,.2f} was removed from "
+            f"{row.organisation.name}: the PSA has it otherwise, or no more.",
+        )
+
+
+def _refused(row: PaymentTaken, failure: Rejected) -> Ask:
+    """A code that the catalogue has, or the plain refusal."""
+    code = failure.problems[0].code if failure.problems else "rejected"
+    known = ("payment_exceeds_due", "payment_locked", "payment_account_invalid", "reconciled")
+    sentence = f"{row.document.number}: {row.organisation.name} refused the payment: {failure}"
+    with transaction.atomic():
+        _stand(row, _State.HELD, sentence)
+        _tell(row, sentence, failed=True)
+    return Ask(code if code in known else "payment_taken_refused", sentence)
+
+
+def _looked_up(row: PaymentTaken, payments: Sequence[Settlement]) -> bool:
+    """Whether the booked write's fate is known; the row then stands as it is in the books."""
+    alive = {one.external_id: one for one in payments if one.state == "active"}
+    if row.intent.get("action") == "Remove":
+        if row.books_payment_id not in alive:
+            _removed(row)
+            return True
+    elif any(one.reference == reference(row) for one in alive.values()):
+        _stand(row, _State.WAITING, "It had arrived.")
+        return True
+    if row.booked_at is not None and row.booked_at > now() - GRACE:
+        return False
+    _stand(row, _State.WAITING, "It never arrived; it is decided about again.")
+    _tell(row, f"{row.document.number}: the payment never arrived; it is decided about again.")
+    return True
+
+
+# What is stored and told.
+
+
+def _stand(row: PaymentTaken, state: str, why: str) -> None:
+    row.state, row.why, row.settled_at = state, why, now()
+    # Not `amount` and `gone`: the PSA may have been read again meanwhile.
+    row.save(
+        update_fields=[
+            *("state", "why", "books_payment_id", "posted_amount", "posted_on", "ours"),
+            *("settled_at", "changed_at"),
+        ]
+    )
+
+
+def _tell(row: PaymentTaken, sentence: str, *, failed: bool = False) -> None:
+    tell(row.organisation, row.document, sentence, "payment.taken", failed=failed)
+
+
+def _cards(document: Document, organisation: Organisation, asks: Sequence[Ask]) -> None:
+    with transaction.atomic():
+        if asks:
+            # Two payments may ask the same: they share its card.
+            reasons = {(a.code, a.subject): _reason(document, a) for a in asks}
+            hold([Held(document, organisation, list(reasons.values()))], topic=TOPIC)
+        elif not PaymentTaken.objects.filter(document=document, state=_State.HELD).exists():
+            release([document.pk], "The payment is in the books.", topic=TOPIC)
+
+
+def _reason(document: Document, ask: Ask) -> Reason:
+    details: dict[str, Any] = {}
+    about_ = f"taken:{document.pk}"
+    if ask.code == "payment_account_unmapped":
+        # One card for all payments that wait for the same mapping.
+        about_ = f"payment_method:{ask.subject.casefold()}"
+        kind = "payment_method" if ask.subject else "any"
+        details = {"key_kind": kind, "key": ask.subject, "list": "payment"}
+    return Reason(
+        code=ask.code,
+        about=about_,
+        subject=ask.subject or document.number,
+        sentence=ask.sentence,
+        details=details,
+    )

@@ -1,0 +1,80 @@
+"""What is known of an invoice in the books when a payment of the PSA is decided about."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from psaltery.adapters.contract import Books
+from psaltery.connections.models import Organisation
+from psaltery.ledger.models import LedgerAccount
+from psaltery.mapping.lookup import Entry, Mappings, payment_keys
+from psaltery.mapping.models import Mapping
+from psaltery.mapping.service import payment_account_problem
+from psaltery.matching.models import PaymentBack, PaymentTaken
+from psaltery.matching.taken.decide import Facts, InBooks
+from psaltery.records.books import Settlement, Status
+from psaltery.records.drafts import BooksKind
+
+
+def invoice_facts(row: PaymentTaken, payments: Sequence[Settlement], books: Books) -> Facts:
+    """The facts for one payment; the books are asked for the invoice itself only if need be."""
+    status, due = Status.UNKNOWN, Decimal(0)
+    if not row.books_payment_id and not row.gone:
+        invoice = books.get_document(BooksKind.INVOICE, row.document.link.books_id)
+        if invoice is not None:
+            status, due = invoice.status, invoice.amount_due
+    account, problem = account_for(row)
+    locks = [day for day in (row.organisation.period_lock_on, row.organisation.year_lock_on) if day]
+    return Facts(
+        books=row.organisation.name,
+        status=status,
+        due=due,
+        payments=_in_books(row, payments),
+        account_id=account,
+        account_problem=problem,
+        method=row.method,
+        locked_until=max(locks, default=None),
+    )
+
+
+def _in_books(row: PaymentTaken, payments: Sequence[Settlement]) -> list[InBooks]:
+    known = _known(row)
+    return [
+        InBooks(
+            external_id=one.external_id,
+            amount=one.amount,
+            paid_on=one.paid_on,
+            reference=one.reference,
+            active=one.state == "active",
+            known=one.external_id in known,
+        )
+        for one in payments
+    ]
+
+
+def _known(row: PaymentTaken) -> set[str]:
+    """Payments of the books that stand for another one of the PSA: ours there, or a person's."""
+    others = PaymentTaken.objects.filter(document=row.document).exclude(pk=row.pk)
+    known = set(others.values_list("books_payment_id", flat=True))
+    back = PaymentBack.objects.filter(pk=row.document_id).first()
+    if back is not None and back.psa_payment_id:
+        known |= {str(part["external_id"]) for part in back.parts}
+    return known - {""}
+
+
+def account_for(row: PaymentTaken) -> tuple[str, str]:
+    """The account that takes a payment of this method, and what is wrong with it."""
+    mappings = _mappings(row.organisation)
+    choice = mappings.first("payment", payment_keys(row.method, row.taken_by))
+    if choice.entry is None:
+        return "", ""
+    account = LedgerAccount.objects.filter(
+        organisation=row.organisation, external_id=choice.entry.target
+    ).first()
+    if account is None:
+        return "", "The account that was mapped is no longer in the books."
+    return account.external_id, payment_account_problem(account)
+
+
+def _mappings(organisation: Organisation) -> Mappings:
+    rows = Mapping.objects.filter(organisation=organisation, list="payment")
+    return Mappings((m.list, m.key_kind, m.key, Entry(m.pk, m.version, m.target)) for m in rows)
