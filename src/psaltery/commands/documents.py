@@ -17,6 +17,10 @@ app = typer.Typer(help="List, show, force and skip documents.", no_args_is_help=
 
 Number = Annotated[str, typer.Argument(help="A document's number, or #id as the list shows it.")]
 Numbers = Annotated[list[str], typer.Argument(help="Numbers of documents, or #id of the list.")]
+Kind = Annotated[str, typer.Option(help="invoice, credit_memo, bill or expense.")]
+InOrganisation = Annotated[int | None, typer.Option(help="An organisation's number.")]
+Since = Annotated[str, typer.Option(help="First day, such as 2026-11-21.")]
+Until = Annotated[str, typer.Option(help="Last day, included.")]
 State = Annotated[
     str, typer.Option(help="in_step, waiting, held, posting, uncertain, failed or skipped.")
 ]
@@ -47,10 +51,10 @@ LINES = {
 def list_(
     text: Annotated[str, typer.Argument(help="Words of the number or the customer.")] = "",
     state: State = "",
-    kind: Annotated[str, typer.Option(help="invoice, credit_memo, bill or expense.")] = "",
-    organisation: Annotated[int | None, typer.Option(help="An organisation's number.")] = None,
-    since: Annotated[str, typer.Option(help="First day, such as 2026-11-21.")] = "",
-    until: Annotated[str, typer.Option(help="Last day, included.")] = "",
+    kind: Kind = "",
+    organisation: InOrganisation = None,
+    since: Since = "",
+    until: Until = "",
     most: Annotated[int, typer.Option(min=1, max=10_000, help="Rows to show.")] = 50,
     json: Json = False,
 ) -> None:
@@ -58,14 +62,8 @@ def list_(
     with working(json=json):
         from psaltery.posting import queries
 
-        exact: dict[str, Any] = {
-            "posting__state": _known_state(state, json=json),
-            "kind": kind,
-            "posting__organisation": organisation,
-            "issued_on__gte": _day(since, json=json),
-            "issued_on__lte": _day(until, json=json),
-        }
-        rows = queries.documents().filter(**{name: one for name, one in exact.items() if one})
+        exact = _filters(state, kind, organisation, since, until, json=json)
+        rows = queries.documents().filter(**exact)
         found = _with_words(rows, text).order_by("-issued_on", "-pk")[:most]
         show_rows([_row(one) for one in found], ROWS, json=json, empty="No document matches.")
 
@@ -91,12 +89,33 @@ def show(number: Number, json: Json = False) -> None:
 
 
 @app.command()
-def force(numbers: Numbers, json: Json = False) -> None:
-    """Read documents from the PSA again and decide about them, ahead of everything else."""
+def force(
+    numbers: Annotated[
+        list[str] | None, typer.Argument(help="Numbers of documents, or #id of the list.")
+    ] = None,
+    customer: Annotated[str, typer.Option(help="Words of the customer's name.")] = "",
+    state: State = "",
+    kind: Kind = "",
+    organisation: InOrganisation = None,
+    since: Since = "",
+    until: Until = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask how many first.")] = False,
+    json: Json = False,
+) -> None:
+    """Read documents from the PSA again and decide about them, ahead of everything else.
+
+    Those that are named, or all of a customer, kind, state, organisation and range of dates.
+    """
     with working(json=json):
         from psaltery.sync import force as forcing
 
-        rows = [_one(number, json=json) for number in numbers]
+        filters = _filters(state, kind, organisation, since, until, json=json)
+        if bool(numbers) == bool(filters or customer):
+            stop("Give numbers, or filters, and not both.", ExitCode.USAGE, json=json)
+        if numbers:
+            rows = [_one(number, json=json) for number in numbers]
+        else:
+            rows = _found(filters, customer, yes=yes or json, json=json)
         if len(rows) == 1:
             forcing.document(rows[0])
         else:
@@ -122,6 +141,41 @@ def skip(
         show_facts({"taken up" if undo else "skipped": count, "of": len(ids)}, json=json)
         if count < len(ids):
             raise typer.Exit(ExitCode.PROBLEMS)
+
+
+def _filters(
+    state: str, kind: str, organisation: int | None, since: str, until: str, *, json: bool
+) -> dict[str, Any]:
+    """Only what was given, as the query names it."""
+    exact: dict[str, Any] = {
+        "posting__state": _known_state(state, json=json),
+        "kind": kind,
+        "posting__organisation": organisation,
+        "issued_on__gte": _day(since, json=json),
+        "issued_on__lte": _day(until, json=json),
+    }
+    return {name: one for name, one in exact.items() if one}
+
+
+def _found(filters: dict[str, Any], customer: str, *, yes: bool, json: bool) -> "list[Document]":
+    """The documents of a filter, the newest first, after the person has agreed to so many."""
+    from psaltery.desk.models import Document
+    from psaltery.posting import queries
+    from psaltery.sync import force as forcing
+    from psaltery.web.searching import searched
+
+    found = searched(queries.documents().filter(**filters), ["company_name"], customer)
+    rows = list(found.order_by("-issued_on", "-pk")[: forcing.MOST])
+    if not rows:
+        stop("No document matches.", ExitCode.USAGE, json=json)
+    sums = queries.money_by_currency(Document.objects.filter(pk__in=[one.pk for one in rows]))
+    money = " + ".join(f"{sum_:.2f} {currency}" for currency, sum_ in sums)
+    say(f"{len(rows)} documents worth {money}, one call each.", json=json)
+    if len(rows) == forcing.MOST:
+        say("Older ones are left: give a shorter range for them.", json=json)
+    if not yes:
+        typer.confirm("Read them again?", abort=True, err=True)
+    return rows
 
 
 def _with_words(rows: "QuerySet[Document]", text: str) -> "QuerySet[Document]":

@@ -38,7 +38,6 @@ from psaltery.web.format import amount_text, count_text
 from psaltery.web.lists import Choice, Column, DateRange, Empty, ListPage
 from psaltery.web.searching import searched
 
-FORCE_MOST = 500
 ATTEMPTS_SHOWN = 20
 HISTORY_SHOWN = 15
 KINDS = {
@@ -105,7 +104,7 @@ def _list(request: HttpRequest) -> ListPage:
             action="Connect your systems",
             url=reverse("connections:index"),
         ),
-        extra={"most": FORCE_MOST},
+        extra={"most": forcing.MOST},
     )
 
 
@@ -356,7 +355,7 @@ def unskip(request: HttpRequest, number: int) -> HttpResponse:
 def force_many(request: HttpRequest) -> HttpResponse:
     """Force-sync the chosen documents, or all found: first says how many, then does it."""
     found = _wanted(request)
-    rows = list(found.order_by("-issued_on", "-pk")[:FORCE_MOST])
+    rows = list(found.order_by("-issued_on", "-pk")[:forcing.MOST])
     if request.method == "POST":
         forcing.documents(rows)
         what = "document is" if len(rows) == 1 else "documents are"
@@ -385,7 +384,7 @@ def _wanted(request: HttpRequest) -> QuerySet[Document]:
         page.filters = [item.prepared() for item in page.filters]
         return page.found(request)
     ids = [int(text) for text in request.GET.getlist("document") if text.isdecimal()]
-    return queries.documents().filter(pk__in=ids[:FORCE_MOST])
+    return queries.documents().filter(pk__in=ids[:forcing.MOST])
 
 
 def _back(query: QueryDict) -> str:

@@ -19,6 +19,9 @@ from psaltery.records.psa import DocumentKind
 from psaltery.sync import push, queue
 from psaltery.sync.failures import step_failed, step_works
 
+# At once: each costs a call to the PSA, and people wait for the first.
+MOST = 2_000
+
 
 def document(row: Document) -> None:
     """Queue a fresh read of one document from the PSA, its decision and its payments."""

@@ -19,6 +19,7 @@ from psaltery.posting.models import Attempt, Posting
 from psaltery.posting.tests.making import document, office
 from psaltery.review.reasons import Reason
 from psaltery.review.service import Held, hold
+from psaltery.sync import force
 from psaltery.testing.processes import due_jobs
 
 pytestmark = pytest.mark.django_db
@@ -207,9 +208,7 @@ def test_force_sync_of_chosen_documents_asks_first_with_their_money(writer, some
 
 
 def test_force_sync_of_all_found_is_bounded(writer, some, monkeypatch):
-    from psaltery.posting import views
-
-    monkeypatch.setattr(views, "FORCE_MOST", 2)
+    monkeypatch.setattr(force, "MOST", 2)
     address = reverse("posting:force_many") + "?customer=alder&all=1"
     page = writer.get(address).content.decode()
     assert "4 documents are found" in page
@@ -267,8 +266,37 @@ def test_documents_are_forced_and_skipped(run, some):
 
 
 @pytest.mark.parametrize(
+    ("filters", "numbers"),
+    [
+        (("--customer", "banksia"), {"1002"}),
+        (("--kind", "credit_memo"), {"1004"}),
+        (("--until", "2026-10-01"), {"1003"}),
+        (("--customer", "alder", "--since", "2026-11-02"), {"1001"}),
+        (("--state", "skipped"), {"1005"}),
+    ],
+)
+def test_documents_of_a_filter_are_forced(run, some, filters, numbers):
+    assert set(run("documents", "force", *filters)["forced"]) == numbers
+    assert due_jobs() == ["refresh_document"] * len(numbers)
+
+
+def test_how_many_are_forced_is_asked_first(run, some):
+    number = str(some[0].pk)
+    asked = CliRunner().invoke(app, ["documents", "force", "--organisation", number], input="n\n")
+    assert asked.exit_code == 1
+    assert "2 documents worth 330.00 AUD" in asked.output
+    assert due_jobs() == []
+    done = CliRunner().invoke(app, ["documents", "force", "--organisation", number, "--yes"])
+    assert done.exit_code == 0, done.output
+    assert len(due_jobs()) == 2
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("force",), "and not both"),
+        (("force", "1001", "--kind", "bill"), "and not both"),
+        (("force", "--customer", "nobody"), "No document matches"),
         (("show", "nope"), "no document"),
         (("list", "--state", "lost"), "Known: waiting"),
         (("list", "--since", "yesterday"), "no day"),
