@@ -417,6 +417,8 @@ def _play(fault: Fault, request: Request, handler: Handler) -> Response:
         case "lost_answer":
             # What clients fear most: it is done, and nobody was told.
             handler(request)
+            if "status" in extra:
+                return Response("", int(extra["status"]))
             raise ConnectionAbortedError("dropped after the work was done")
         case "slow":
             time.sleep(float(extra.get("seconds", 1)))
