@@ -1,11 +1,16 @@
 """Payments that are entered in the PSA are entered in the books: each once, none of ours."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from typer.testing import CliRunner
 
+from psaltery.accounts import service
+from psaltery.accounts.models import Role
 from psaltery.adapters.xero.books import XeroBooks
+from psaltery.cli import app
 from psaltery.connections.models import Feed, Organisation
 from psaltery.ledger.models import LedgerAccount
 from psaltery.mapping.models import Mapping
@@ -298,3 +303,27 @@ def test_a_write_to_the_psa_in_doubt_is_never_taken_for_a_persons(rig: Rig, link
         rig.sync(quiet=True)
     assert len(in_books(rig, link)) == len(rig.psa_payments(link.document)) == 1
     assert not PaymentTaken.objects.exists()
+
+
+# Where people see it.
+
+
+def test_pages_and_command_show_it(rig: Rig, link: Link, client):
+    enter(rig, link, "120.00", type="Card")
+    rig.sync()
+    person = service.add_person("ada@example.com", "Ada", Role.VIEWER, password="a long enough one")
+    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    listed = client.get("/payments-of-the-psa/").content.decode()
+    assert link.document.number in listed
+    assert "Card" in listed
+    rows = client.get("/payments-of-the-psa/?format=csv").getvalue().decode().splitlines()
+    assert len(rows) == 2
+    assert "120.00" in rows[1]
+    shown = client.get(f"/documents/{link.document_id}/").content.decode()
+    assert "was entered in the PSA" in shown
+    mapping = client.get(f"/mapping/?organisation={link.organisation_id}&list=payment").content
+    assert "Payment accounts" in mapping.decode()
+    told = json.loads(
+        CliRunner().invoke(app, ["payments", "list", "--json"], catch_exceptions=False).stdout
+    )
+    assert [(row["document"], row["state"]) for row in told] == [(link.document.number, "in_step")]

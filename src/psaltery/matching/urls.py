@@ -10,5 +10,6 @@ urlpatterns = [
     path("tie-out/", views.index, name="index"),
     path("tie-out/now/", views.run, name="run"),
     path("tie-out/<int:number>/", views.customers, name="customers"),
+    path("payments-of-the-psa/", views.taken, name="taken"),
     path("tie-out/<int:number>/documents/", views.documents, name="documents"),
 ]

@@ -17,13 +17,14 @@ from django.views.decorators.http import require_POST
 from psaltery.accounts.access import may_view, may_write
 from psaltery.audit.filters import Exactly
 from psaltery.audit.service import record_change
-from psaltery.matching.models import TieOut, TieOutCustomer, TieOutDocument
+from psaltery.ledger import queries as ledger_queries
+from psaltery.matching.models import PaymentTaken, TieOut, TieOutCustomer, TieOutDocument
 from psaltery.matching.tieout import queries
 from psaltery.matching.tieout.causes import LABELS, Cause
 from psaltery.matching.tieout.service import sentence
 from psaltery.sync.tieout import ask
 from psaltery.web.format import badge
-from psaltery.web.lists import Choice, Column, Empty, ListPage, Toggle
+from psaltery.web.lists import Choice, Column, DateRange, Empty, ListPage, Toggle
 
 CRUMBS = [("Tie-out", "/tie-out/")]
 TONES = {"ties": "good", "unexplained": "bad", "not_checked": "warn"}
@@ -197,3 +198,49 @@ def _card_address(row: TieOutDocument) -> str:
 
 def _card_text(row: TieOutDocument) -> str:
     return "Open" if row.card_id else ""
+
+
+# Payments that were entered in the PSA.
+
+STANDS = [(str(value), str(label).capitalize()) for value, label in PaymentTaken.State.choices]
+STAND_TONES = {"in_step": "good", "held": "bad", "uncertain": "warn", "posting": "info"}
+
+
+@may_view
+def taken(request: HttpRequest) -> HttpResponseBase:
+    """Payments that people entered in the PSA, and where each stands in the books."""
+    return ListPage(
+        PaymentTaken.objects.select_related("document", "organisation"),
+        title="Payments of the PSA",
+        noun="payments",
+        columns=[
+            Column("document.number", "Document", link=_document_of, detail="why"),
+            Column("document.company_name", "Customer", phone=False),
+            Column("organisation.name", "Organisation", phone=False),
+            Column("state", "State", html=_stand, value=lambda row: row.state),
+            Column("method", "Method", phone=False),
+            Column("paid_on", "Date", kind="day", sort="paid_on"),
+            Column("amount", "Amount", kind="money", currency="document.currency"),
+        ],
+        search=["document__number", "document__company_name"],
+        filters=[
+            Choice("organisation", "Organisation", ledger_queries.organisations),
+            Choice("state", "State", STANDS),
+            DateRange("date", "Date", field="paid_on"),
+        ],
+        order="-paid_on",
+        empty=Empty(
+            "No payment was entered in the PSA",
+            "Switch them on in an organisation's settings. Those that were entered on its linked "
+            "invoices then appear here and in the books; what Psaltery writes to the PSA does not.",
+            icon="cash",
+        ),
+    ).respond(request)
+
+
+def _document_of(row: PaymentTaken) -> str:
+    return reverse("posting:document", args=[row.document_id])
+
+
+def _stand(row: PaymentTaken) -> SafeString:
+    return badge(row.get_state_display().capitalize(), STAND_TONES.get(row.state, "plain"))

@@ -26,7 +26,7 @@ from psaltery.connections.models import Connection, Organisation
 from psaltery.connections.opening import unchecked_adapter
 from psaltery.connections.organisations import site_of
 from psaltery.desk.models import Document
-from psaltery.matching.models import PaymentBack
+from psaltery.matching.models import PaymentBack, PaymentTaken
 from psaltery.posting import forecast as forecasting
 from psaltery.posting import queries, service
 from psaltery.posting.models import Attempt, Link, Posting
@@ -215,6 +215,7 @@ def document(request: HttpRequest, number: int) -> HttpResponse:
         "cards": [_card(card, writes=writes) for card in queries.cards(row)],
         "attempts": [_attempt(one) for one in _attempts(row)],
         "touches": list(queries.touches(link)) if link else [],
+        "taken": list(PaymentTaken.objects.filter(document=row).order_by("paid_on", "pk")),
         "back": PaymentBack.objects.filter(document=row).first(),
         "history": _history(row),
         "psa_url": _psa_address(row),
@@ -355,7 +356,7 @@ def unskip(request: HttpRequest, number: int) -> HttpResponse:
 def force_many(request: HttpRequest) -> HttpResponse:
     """Force-sync the chosen documents, or all found: first says how many, then does it."""
     found = _wanted(request)
-    rows = list(found.order_by("-issued_on", "-pk")[:forcing.MOST])
+    rows = list(found.order_by("-issued_on", "-pk")[: forcing.MOST])
     if request.method == "POST":
         forcing.documents(rows)
         what = "document is" if len(rows) == 1 else "documents are"
@@ -384,7 +385,7 @@ def _wanted(request: HttpRequest) -> QuerySet[Document]:
         page.filters = [item.prepared() for item in page.filters]
         return page.found(request)
     ids = [int(text) for text in request.GET.getlist("document") if text.isdecimal()]
-    return queries.documents().filter(pk__in=ids[:forcing.MOST])
+    return queries.documents().filter(pk__in=ids[: forcing.MOST])
 
 
 def _back(query: QueryDict) -> str:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from psaltery.accounts.models import Person, Role
-from psaltery.review.models import Card
+from psaltery.review.models import IS_EXCEPTION, Card
+from psaltery.signals.queries import open_count
 from psaltery.web.routes import address_of
 
 
 def open_exceptions() -> int:
     """Cards that wait for a person."""
-    return Card.objects.filter(state=Card.State.OPEN).count()
+    return Card.objects.filter(IS_EXCEPTION, state=Card.State.OPEN).count()
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,19 @@ class Entry:
 
 ENTRIES = (
     Entry("Dashboard", "layout-dashboard", "web:dashboard"),
+    Entry("Customers", "users", "hub:index"),
     Entry("Documents", "file-invoice", "posting:index"),
     Entry("Exceptions", "alert-triangle", "review:index", count=open_exceptions),
+    Entry("Alerts", "bell", "signals:index", count=open_count),
     Entry(
         "Ledger",
         "book-2",
         "",
         children=(
-            Entry("Customers", "", "ledger:customers"),
+            Entry("Contacts", "", "ledger:customers"),
             Entry("Invoices", "", "ledger:invoices"),
             Entry("Payments", "", "ledger:payments"),
+            Entry("Payments of the PSA", "", "matching:taken"),
             Entry("Credit notes", "", "ledger:credit_notes"),
             Entry("Unallocated", "", "ledger:unallocated"),
         ),

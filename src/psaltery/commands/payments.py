@@ -1,0 +1,62 @@
+"""`psaltery payments`: payments that were entered in the PSA, and where they stand in the books."""
+
+from typing import Annotated
+
+import typer
+
+from psaltery.commands.printing import Json, show_rows
+from psaltery.commands.session import working
+
+app = typer.Typer(
+    help="Payments that were entered in the PSA, on their way to the books.", no_args_is_help=True
+)
+COLUMNS = {
+    "document": "Document",
+    "organisation": "Organisation",
+    "state": "State",
+    "method": "Method",
+    "paid_on": "Date",
+    "amount": "Amount",
+    "currency": "Currency",
+    "why": "Why",
+}
+
+
+@app.callback()
+def _group() -> None:
+    """Payments that were entered in the PSA, on their way to the books."""
+
+
+@app.command("list")
+def list_(
+    state: Annotated[str, typer.Option(help="Only these: held, in_step, removed, …")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 100,
+    json: Json = False,
+) -> None:
+    """List payments that people entered in the PSA, and what became of each in the books."""
+    with working(json=json):
+        from psaltery.matching.models import PaymentTaken
+
+        rows = PaymentTaken.objects.select_related("document", "organisation")
+        if state:
+            rows = rows.filter(state=state)
+        found = [_data(row) for row in rows.order_by("-paid_on", "-pk")[:limit]]
+        show_rows(found, COLUMNS, json=json, empty="No payment was entered in the PSA.")
+
+
+def _data(row: object) -> dict[str, object]:
+    from psaltery.matching.models import PaymentTaken
+
+    assert isinstance(row, PaymentTaken)
+    return {
+        "document": row.document.number,
+        "organisation": row.organisation.name,
+        "state": row.state,
+        "method": row.method,
+        "paid_on": row.paid_on,
+        "amount": row.amount,
+        "currency": row.document.currency,
+        "psa_payment_id": row.psa_payment_id,
+        "books_payment_id": row.books_payment_id,
+        "why": row.why,
+    }
