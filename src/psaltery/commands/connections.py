@@ -187,6 +187,10 @@ def reconnect(
     client_id: Annotated[str, typer.Option(help="Replace the client id.")] = "",
     public_key: Annotated[str, typer.Option(help="Replace the public key.")] = "",
     secret_file: SecretFile = None,
+    read_only: Annotated[
+        bool | None,
+        typer.Option("--read-only/--allow-writing", help="Ask for other permissions."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Consent again, or replace keys; organisations, checkpoints and records are kept."""
@@ -203,7 +207,7 @@ def reconnect(
         values.update({name: value for name, value in given.items() if value})
         values.update(dict.fromkeys(secret_names, _secret(secret_file)))
         service.reconnect_with(found, values)
-        _sign_in(found, json=json)
+        _sign_in(found, read_only=read_only, json=json)
 
 
 @app.command()
@@ -252,7 +256,7 @@ def reseal(json: Json = False) -> None:
         show_facts({"resealed": resealed}, json=json)
 
 
-def _sign_in(connection: "Connection", *, json: bool) -> None:
+def _sign_in(connection: "Connection", *, json: bool, read_only: bool | None = None) -> None:
     """The next step for a connection whose fields are entered: a consent, or trying the keys."""
     from psaltery.adapters import registry
     from psaltery.connections import consent, opening, service
@@ -260,11 +264,13 @@ def _sign_in(connection: "Connection", *, json: bool) -> None:
     if not registry.manifest(connection.kind).oauth:
         _show_checks(service.connect_with_keys(connection), json=json)
     elif opening.oauth_app(connection).client_credentials:
+        if read_only is not None:
+            service.set_read_only(connection, read_only)
         service.connect_app(connection)
         _show_organisations(list(connection.organisations.all()), json=json)
     else:
         redirect_uri = consent.callback_address()
-        address = service.begin_consent(connection, redirect_uri=redirect_uri)
+        address = service.begin_consent(connection, redirect_uri=redirect_uri, read_only=read_only)
         facts = {"id": connection.pk, "redirect_uri": redirect_uri, "consent_address": address}
         show_facts(facts, json=json)
         say(

@@ -26,13 +26,21 @@ def callback_address() -> str:
     return f"{settings.PUBLIC_URL}/connections/callback"
 
 
-def begin_consent(connection: Connection, *, redirect_uri: str, session: str = "") -> str:
+def begin_consent(
+    connection: Connection,
+    *,
+    redirect_uri: str,
+    session: str = "",
+    read_only: bool | None = None,
+) -> str:
     """The address at the vendor where a person consents.
 
     `redirect_uri` must be registered with the app, byte for byte. `session` binds the consent to
-    the browser that began it; "" on the command line. Raises BadSettings for unusable fields.
+    the browser that began it; "" on the command line. `read_only` asks for the permissions of the
+    other kind; the connection changes when they were granted. Raises BadSettings for unusable
+    fields.
     """
-    app = oauth_app(connection)
+    app = oauth_app(connection, read_only=read_only)
     state, verifier = new_secret(), new_secret()
     ConsentRequest.objects.filter(created_at__lt=now() - timedelta(days=1)).delete()
     ConsentRequest.objects.create(
@@ -41,6 +49,7 @@ def begin_consent(connection: Connection, *, redirect_uri: str, session: str = "
         verifier=vault.seal_verifier(secret_hash(state), verifier),
         redirect_uri=redirect_uri,
         session_hash=secret_hash(session) if session else "",
+        read_only=read_only,
     )
     return authorise_address(app, state=state, verifier=verifier, redirect_uri=redirect_uri)
 
@@ -61,7 +70,17 @@ def complete_consent(
     if not answer.get("code"):
         raise BadSettings(f"The address holds no code. {BEGIN_AGAIN}", which="code")
     told = _exchange(request, answer["code"])
+    _change_kind(request)
     return connect(request.connection, told)
+
+
+def _change_kind(request: ConsentRequest) -> None:
+    """From reading to writing, or back, as this consent was begun for."""
+    connection, wanted = request.connection, request.read_only
+    if wanted is not None and connection.read_only != wanted:
+        connection.read_only = wanted
+        word = "reads only" if wanted else "may write"
+        audit.record_change(f"{connection.name} now {word}.", source=connection_source(connection))
 
 
 def begun_for(redirected_to: str) -> Connection | None:

@@ -71,6 +71,8 @@ class ConsentRequest(models.Model):
     session_hash = models.CharField(max_length=64, blank=True)  # "" when begun on the command line
     created_at = models.DateTimeField(auto_now_add=True)
     used_at = models.DateTimeField(null=True, blank=True)
+    # What the connection becomes with this consent; None: what it was.
+    read_only = models.BooleanField(null=True)
 
 
 class Organisation(models.Model):

@@ -97,11 +97,11 @@ def app_of(connection: Connection) -> tokens.AppOf:
     return make
 
 
-def oauth_app(connection: Connection) -> OAuthApp:
+def oauth_app(connection: Connection, *, read_only: bool | None = None) -> OAuthApp:
     """The app that a connection belongs to, with the scopes it needs. Raises BadSettings."""
     module = registry.oauth_module(connection.kind)
-    fields = all_fields(connection)
-    return module.oauth(fields, addresses(connection.kind), read_only=connection.read_only)
+    wanted = connection.read_only if read_only is None else read_only
+    return module.oauth(all_fields(connection), addresses(connection.kind), read_only=wanted)
 
 
 def token_server(connection: Connection, app: OAuthApp) -> TokenServer:

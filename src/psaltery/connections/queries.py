@@ -101,3 +101,9 @@ def findable(connection: Connection, text: str) -> QuerySet[Organisation]:
     for word in text.replace("\x00", "").split()[:6]:
         found = found.filter(name__icontains=word)
     return found.order_by("name", "pk")
+
+
+def is_chosen_whole(connection: Connection) -> bool:
+    """Whether every organisation that the consent reaches is synced already."""
+    reached = connection.organisations.exclude(state=Organisation.State.REMOVED)
+    return reached.exists() and not reached.filter(chosen=False).exists()

@@ -83,11 +83,25 @@ def _renewed(tokens: TokenSet, app: OAuthApp, server: TokenServer) -> TokenSet:
         token, answer = _ask(tokens, server)
         return store(tokens, answer, replaced=token)
     except NeedsReconnect as wrong:
-        mark_revoked(tokens, str(wrong), wrong.code)
-        raise
+        failure = _aged_out(tokens) or wrong
+        mark_revoked(tokens, str(failure), failure.code)
+        raise failure from wrong
     except BadSettings as wrong:
         mark_connections(tokens, str(wrong), f"bad_{wrong.which}")
         raise
+
+
+def _aged_out(tokens: TokenSet) -> NeedsReconnect | None:
+    """The failure of a consent that nobody renewed in time: it was not taken away, it ran out."""
+    ended = tokens.refresh_expires_at
+    if ended is None or ended > now():
+        return None
+    last = f" It was last renewed on {tokens.refreshed_at:%d %b %Y}." if tokens.refreshed_at else ""
+    return NeedsReconnect(
+        f"The consent was not used for too long and ended on {ended:%d %b %Y}.{last} Reconnect; "
+        "everything is kept.",
+        code="consent_expired",
+    )
 
 
 def _ask(tokens: TokenSet, server: TokenServer) -> tuple[str, Tokens]:

@@ -16,6 +16,7 @@ urlpatterns = [
     path("connections/<int:number>/", views.detail, name="detail"),
     path("connections/<int:number>/edit/", views.edit, name="edit"),
     path("connections/<int:number>/begin/", views.begin, name="begin"),
+    path("connections/<int:number>/allow-writing/", views.allow_writing, name="allow_writing"),
     path("connections/<int:number>/test/", views.examine, name="examine"),
     path("connections/<int:number>/organisations/", views.organisations, name="organisations"),
     path("connections/<int:number>/refresh/", views.refresh, name="refresh"),

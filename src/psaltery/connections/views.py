@@ -13,11 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from psaltery.accounts.access import may_admin, may_view, may_write
+from psaltery.accounts.access import may_admin, may_view, may_write, person_of
+from psaltery.accounts.models import Role as PersonRole
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Manifest, Role
 from psaltery.adapters.errors import BadSettings, Failure
-from psaltery.connections import consent, opening, queries, service
+from psaltery.connections import consent, life, opening, queries, service
 from psaltery.connections.forms import READ_ONLY, ConnectForm
 from psaltery.connections.models import Connection, Organisation
 from psaltery.inbound import service as inbound
@@ -118,8 +119,10 @@ def edit(request: HttpRequest, number: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         service.rename(connection, form.cleaned_data["name"])
         service.reconnect_with(connection, form.values())
-        service.set_read_only(connection, bool(form.cleaned_data.get(READ_ONLY)))
-        return _sign_in(request, connection)
+        wanted = bool(form.cleaned_data.get(READ_ONLY))
+        if wanted or not manifest.oauth:
+            service.set_read_only(connection, wanted)
+        return _sign_in(request, connection, read_only=wanted)
     name = Connection.objects.values_list("name", flat=True).get(pk=number)
     return _form_page(request, form, f"Reconnect {name}", _crumbs((name, _address(connection))))
 
@@ -149,7 +152,9 @@ def check(request: HttpRequest, kind: str) -> HttpResponse:
     return render(request, "connections/field_problem.html", {"problem": wrong})
 
 
-def _sign_in(request: HttpRequest, connection: Connection) -> HttpResponse:
+def _sign_in(
+    request: HttpRequest, connection: Connection, *, read_only: bool | None = None
+) -> HttpResponse:
     """What follows entered fields: the vendor's consent page, or a try of the keys."""
     manifest = registry.manifest(connection.kind)
     try:
@@ -158,12 +163,17 @@ def _sign_in(request: HttpRequest, connection: Connection) -> HttpResponse:
             messages.success(request, f"{connection.name} is connected.")
             return redirect(f"{_address(connection)}?test=1")
         if opening.oauth_app(connection).client_credentials:
+            if read_only is not None:
+                service.set_read_only(connection, read_only)
             service.connect_app(connection)
             return redirect("connections:organisations", connection.pk)
         session = request.session.session_key or ""
         redirect_uri = consent.callback_address()
-        address = service.begin_consent(connection, redirect_uri=redirect_uri, session=session)
-        return redirect(address)
+        return redirect(
+            service.begin_consent(
+                connection, redirect_uri=redirect_uri, session=session, read_only=read_only
+            )
+        )
     except Failure as failure:
         messages.error(request, str(failure))
         return redirect("connections:edit", connection.pk)
@@ -174,6 +184,14 @@ def _sign_in(request: HttpRequest, connection: Connection) -> HttpResponse:
 def begin(request: HttpRequest, number: int) -> HttpResponse:
     """Connect again with the fields that are stored."""
     return _sign_in(request, get_object_or_404(Connection, pk=number))
+
+
+@may_admin
+@require_POST
+def allow_writing(request: HttpRequest, number: int) -> HttpResponse:
+    """Consent again, with the permissions to write; until it is given, nothing is written."""
+    connection = get_object_or_404(Connection, pk=number)
+    return _sign_in(request, connection, read_only=False)
 
 
 @may_admin
@@ -193,6 +211,10 @@ def callback(request: HttpRequest) -> HttpResponse:
         return redirect("connections:edit" if wrong_field else "connections:detail", begun.pk)
     if connection.reason:
         messages.warning(request, connection.reason)
+    if queries.is_chosen_whole(connection):
+        # Nothing new to choose from: a consent that was given again.
+        messages.success(request, f"{connection.name} is connected again.")
+        return redirect(f"{_address(connection)}?test=1")
     return redirect("connections:organisations", connection.pk)
 
 
@@ -213,9 +235,25 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
         "test_now": "test" in request.GET,
         "is_books": manifest.role == Role.BOOKS,
         "redirect_uri": consent.callback_address() if manifest.oauth else "",
+        "life": life.life_of(connection),
+        "steps": life.steps(connection),
+        "one_click": life.mended_by_consent(connection),
+        "write_scopes": _write_scopes(connection),
+        "administers": person_of(request).may(PersonRole.ADMIN),
         **webhooks.card(connection),
     }
     return render(request, "connections/detail.html", values)
+
+
+def _write_scopes(connection: Connection) -> list[str]:
+    """The permissions that writing needs and this read-only connection does not have."""
+    if not (connection.read_only and registry.manifest(connection.kind).oauth):
+        return []
+    try:
+        scopes = opening.oauth_app(connection, read_only=False).scopes
+    except BadSettings:
+        return []  # said where the fields are
+    return sorted(set(scopes) - set(connection.scopes.split()) - {"offline_access"})
 
 
 @may_write

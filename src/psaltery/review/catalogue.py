@@ -304,7 +304,6 @@ CATALOGUE: dict[str, Entry] = {
         "server was out of reach. Start the worker, or press Reconnect. The warning comes 7 and "
         "again 2 days before the end.",
         "reconnect",
-        severity="warning",
     ),
     "scope_missing": _e(
         "A permission was not granted",
@@ -372,6 +371,40 @@ CATALOGUE: dict[str, Entry] = {
         advice="Read the message, correct the address or the mail server's settings, and send a "
         "test under Settings, Notifications.",
         repairs=(),
+    ),
+    # Alerts: see signals/. They are told like exceptions and have pages of their own.
+    "service_without_invoice": _e(
+        "Service without an invoice",
+        "Invoice the work, or say on the customer's page that it is not billed.",
+        severity="warning",
+    ),
+    "mrr_gap": _e(
+        "Less invoiced than contracted",
+        "Bill the agreement for the month, or correct the agreement.",
+        severity="warning",
+    ),
+    "invoice_overdue": _e(
+        "Invoices are overdue", "Ask for the money; the oldest first.", severity="warning"
+    ),
+    "account_health": _e(
+        "An account is at risk",
+        "Talk to the customer, and note it on the board of renewals.",
+        severity="warning",
+    ),
+    "psa_ledger_drift": _e(
+        "PSA and books differ for a customer",
+        "Open the documents: accept the books' version, or write the PSA's again.",
+        severity="warning",
+    ),
+    "unmapped": _e(
+        "Customers are known to one side only",
+        "Link them under Mapping, Contacts.",
+        severity="warning",
+    ),
+    "stale_source": _e(
+        "A source is too old",
+        "Open the connection: its banner says why it does not read.",
+        severity="warning",
     ),
 }
 

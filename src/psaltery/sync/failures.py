@@ -16,6 +16,7 @@ SELDOM = timedelta(minutes=5)
 # A failure that goes away by itself is told only when it lasts.
 PERSISTS = timedelta(minutes=30)
 CONNECTION = "connection"
+ORGANISATION = "organisation"
 IDENTITY = "identity"
 
 # Steps that are no feed: how people call them.
@@ -43,14 +44,15 @@ def step_failed(organisation: Organisation, failure: Failure, step: str) -> None
     """
     note_failure(organisation, failure)
     if breaks_connection(organisation.connection, failure):
-        open_card(organisation, _connection_reason(organisation, failure))
+        _open_connection_card(organisation, failure)
     elif not isinstance(failure, TryLater):
         open_card(organisation, _step_reason(organisation, failure, step))
 
 
 def step_works(organisation: Organisation, step: str) -> None:
     """Close the cards that the failures of this step, and of the connection, had opened."""
-    close_about(organisation, CONNECTION, "The connection works again.")
+    close_about(_anchor(organisation), CONNECTION, "The connection works again.")
+    close_about(organisation, ORGANISATION, "The organisation can be reached again.")
     close_about(organisation, step, "It works again.")
 
 
@@ -69,14 +71,25 @@ def identity_checked(organisation: Organisation) -> None:
         close_about(organisation, IDENTITY, "It is the organisation that was connected.")
 
 
-def _connection_reason(organisation: Organisation, failure: Failure) -> Reason:
-    return Reason(
+def _open_connection_card(organisation: Organisation, failure: Failure) -> None:
+    """One card for a credential, however many organisations meet its refusal; one for each
+    organisation that is gone by itself."""
+    gone = isinstance(failure, NeedsReconnect) and failure.code == "tenant_removed"
+    holder = organisation if gone else _anchor(organisation)
+    reason = Reason(
         code=failure.code if isinstance(failure, NeedsReconnect) else "bad_settings",
-        about=CONNECTION,
-        subject=organisation.connection.name,
-        sentence=f"{organisation.name}: {failure}",
+        about=ORGANISATION if gone else CONNECTION,
+        subject=organisation.name if gone else organisation.connection.name,
+        sentence=f"{organisation.name if gone else organisation.connection.name}: {failure}",
         details={"connection": organisation.connection_id},
     )
+    open_card(holder, reason)
+
+
+def _anchor(organisation: Organisation) -> Organisation:
+    """The organisation that the cards of a whole connection stand under."""
+    first = Organisation.objects.filter(connection=organisation.connection_id, chosen=True).first()
+    return first or organisation
 
 
 def _step_reason(organisation: Organisation, failure: Failure, step: str) -> Reason:
@@ -114,7 +127,7 @@ def feed_failed(feed: Feed, failure: Failure) -> None:
         due_at=retry_at(failure),
     )
     if breaks_connection(feed.organisation.connection, failure):
-        open_card(feed.organisation, _connection_reason(feed.organisation, failure))
+        _open_connection_card(feed.organisation, failure)
     elif not paused and (not isinstance(failure, TryLater) or moment - since > PERSISTS):
         open_card(feed.organisation, _feed_reason(feed, failure))
 
@@ -146,7 +159,7 @@ def _offline_reason(organisation: Organisation, failure: Failure) -> Reason:
     """One card, however many feeds meet it; the first answer closes it."""
     return Reason(
         code="organisation_offline",
-        about=CONNECTION,
+        about=ORGANISATION,
         subject=organisation.name,
         sentence=f"{organisation.name} can't be reached: {failure} It is tried again by itself.",
         details={"connection": organisation.connection_id},

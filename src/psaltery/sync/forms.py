@@ -103,8 +103,9 @@ class OrganisationForm(forms.Form):
         self._policy = read_policy(organisation.settings)
         self._manifest = registry.manifest(organisation.connection.kind)
         super().__init__(data, initial=msgspec.structs.asdict(self._policy))
-        self.is_books = self._manifest.role == Role.BOOKS
-        if self.is_books:
+        # Where nothing is ever written, nothing about writing is offered.
+        self.posts = self._manifest.role == Role.BOOKS and not organisation.connection.read_only
+        if self.posts:
             self._choose("adjustment_account", _accounts(organisation))
             self._choose("branding_theme_id", _themes(organisation))
         else:
@@ -149,7 +150,7 @@ class OrganisationForm(forms.Form):
         """What the person wants, for `change`."""
         given = self.cleaned_data
         policy = None
-        if self.is_books:
+        if self.posts:
             values = {name: given[name] for name in POLICY}
             for name in ("status", "bill_status"):
                 values[name] = Status(values[name])

@@ -51,9 +51,15 @@ class Repair(msgspec.Struct, frozen=True):
     act: Callable[[Card, Answers], str]
 
 
+# What writes to the books itself: never offered where the connection reads only.
+_WRITING = frozenset({"create_contact", "restore_contact", "revert_drift"})
+
+
 def offered(card: Card) -> dict[str, Repair]:
     """The repairs that this card offers, in order."""
-    return {name: REPAIRS[name] for name in entry(card.code).repairs if name in REPAIRS}
+    names = [name for name in entry(card.code).repairs if name in REPAIRS]
+    reads_only = card.organisation is not None and card.organisation.connection.read_only
+    return {name: REPAIRS[name] for name in names if not (reads_only and name in _WRITING)}
 
 
 def repair(card: Card, name: str, answers: Answers, by: str) -> int:

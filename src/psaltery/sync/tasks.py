@@ -16,7 +16,7 @@ from psaltery.connections.models import Feed
 from psaltery.connections.service import keep_alive
 from psaltery.kit.clock import now
 from psaltery.notify import outbox
-from psaltery.sync import force, payments, pull, push, queue, schedule, tieout
+from psaltery.sync import consents, force, payments, pull, push, queue, schedule, tieout
 from psaltery.sync.audit_watch import look
 from psaltery.sync.failures import retry_at
 from psaltery.sync.runs import failed_in_a_row
@@ -135,8 +135,9 @@ def verify_audit(timestamp: int) -> None:
 @app.periodic(cron="17 * * * * 0", periodic_id="keep_alive")
 @app.task(name="keep_alive", queue="upkeep", queueing_lock="keep_alive")
 def keep_connections_alive(timestamp: int) -> None:
-    """Renew consents that nobody used for days; make and drop partitions of the audit log."""
-    keep_alive()
+    """Renew consents that nobody used for days, warn of those that end; make and drop partitions
+    of the audit log."""
+    consents.look_after()
     keep_up(installation().audit_retention_days)
 
 

@@ -116,3 +116,36 @@ def connect(xero):
         return connection
 
     return connect
+
+
+@pytest.fixture
+def signed_in(live_app, page, settings):
+    """A page of an administrator who is signed in."""
+    from django.test import Client
+
+    from psaltery.accounts.models import Person, Role
+
+    ann = Person.objects.create_user("ann@example.com", name="Ann", role=Role.ADMIN)
+    client = Client()
+    client.force_login(ann, backend="allauth.account.auth_backends.AuthenticationBackend")
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
+    )
+    return page
+
+
+@pytest.fixture
+def vendor(xero, live_app, settings):
+    """The Xero sandbox with this run's redirect address registered, and let through our CSP."""
+    settings.PUBLIC_URL = live_app.url
+    xero.control(
+        "clients",
+        id="sandbox-client",
+        secret="sandbox-secret",
+        redirect_uris=[CALLBACK, f"{live_app.url}/connections/callback"],
+    )
+    policy = settings.CONTENT_SECURITY_POLICY
+    directives = {**policy["DIRECTIVES"], "form-action": ["'self'", xero.url]}
+    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": directives}
+    return xero
