@@ -27,6 +27,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "psaltery.apps.PsalteryConfig",
     "psaltery.web",
+    "psaltery.hub",
+    "psaltery.signals",
+    "psaltery.portfolio",
     "psaltery.sync",
     "psaltery.inbound",
     "psaltery.matching",

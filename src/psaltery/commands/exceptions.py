@@ -43,12 +43,14 @@ def list_(
         stop("Order by money or by age.", ExitCode.USAGE, json=json)
     with working(json=json):
         from psaltery.review import queries
+        from psaltery.review.models import IS_EXCEPTION
 
         exact = {"code": code, "organisation": organisation, "owner__email": owner}
         exact["state"] = "" if state == "all" else state
         if owner == "nobody":
             exact |= {"owner__email": "", "owner__isnull": True}
-        rows = queries.cards().filter(**{name: one for name, one in exact.items() if one})
+        wanted = {name: one for name, one in exact.items() if one}
+        rows = queries.cards().filter(IS_EXCEPTION, **wanted)
         order = ("-amount", "pk") if by == "money" else ("opened_at", "pk")
         found = [_row(card) for card in rows.order_by(*order)[:most]]
         show_rows(found, ROWS, json=json, empty="Nothing waits for a person.")

@@ -21,6 +21,7 @@ TOPICS = (
     ("payment", "Payments on their way back"),
     ("drift", "Changes made in the books to what was posted"),
     ("connection", "Connections, feeds and what Psaltery itself needs"),
+    ("alert", "Alerts about customers and sources"),
 )
 KINDS = (
     (DocumentKind.INVOICE.value, "Invoices"),

@@ -10,6 +10,7 @@ _TOPIC_WORDS = {
     "payment": "payments",
     "drift": "changes in the books",
     "connection": "connections",
+    "alert": "customers",
 }
 
 

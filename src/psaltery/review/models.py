@@ -7,6 +7,9 @@ from django.db.models import Q
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
 
+# Alerts are told by cards too, and have pages of their own: they are no exceptions.
+IS_EXCEPTION = ~Q(topic="alert")
+
 
 class Card(models.Model):
     """Something that did not happen, why, and what mends it. `cause` is unique among open cards."""
@@ -20,7 +23,7 @@ class Card(models.Model):
     cause = models.CharField(max_length=255)
     topic = models.CharField(
         max_length=16, default="posting"
-    )  # posting, payment, drift, connection
+    )  # posting, payment, drift, connection, alert
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     severity = models.CharField(max_length=10, default="error")  # error, warning
     organisation = models.ForeignKey(Organisation, null=True, on_delete=models.CASCADE)

@@ -27,7 +27,7 @@ from psaltery.connections.models import Organisation
 from psaltery.desk.models import Company, Document
 from psaltery.ledger.models import BillingInvoice, Customer
 from psaltery.review.catalogue import CATALOGUE
-from psaltery.review.models import Blocked, Card
+from psaltery.review.models import IS_EXCEPTION, Blocked, Card
 
 _MONEY = DecimalField(max_digits=19, decimal_places=4)
 
@@ -61,7 +61,7 @@ def money_of(card: Card) -> list[tuple[Decimal, str]]:
 
 def totals() -> tuple[int, int, list[tuple[str, Decimal]]]:
     """What waits for a person: open cards, documents, and money by currency, each counted once."""
-    count = Card.objects.filter(state=Card.State.OPEN).count()
+    count = Card.objects.filter(IS_EXCEPTION, state=Card.State.OPEN).count()
     waiting = Blocked.objects.filter(card__state=Card.State.OPEN).values("document")
     sums = (
         Document.objects.filter(pk__in=waiting)
@@ -75,7 +75,9 @@ def totals() -> tuple[int, int, list[tuple[str, Decimal]]]:
 
 def codes() -> list[tuple[str, str]]:
     """The codes that open or closed cards have, with their titles, as choices."""
-    found = Card.objects.order_by("code").values_list("code", flat=True).distinct()
+    found = (
+        Card.objects.filter(IS_EXCEPTION).order_by("code").values_list("code", flat=True).distinct()
+    )
     return [(code, CATALOGUE[code].title if code in CATALOGUE else code) for code in found]
 
 
@@ -93,7 +95,7 @@ def blocked(card: Card) -> QuerySet[Document]:
 
 def next_after(card: Card) -> Card | None:
     """The open card that is to be settled after this one: the most money first, then in turn."""
-    rows: Any = cards().filter(state=Card.State.OPEN).exclude(pk=card.pk)
+    rows: Any = cards().filter(IS_EXCEPTION, state=Card.State.OPEN).exclude(pk=card.pk)
     rows = rows.order_by("-amount", "pk")
     mine = Card.objects.filter(pk=card.pk).aggregate(sum=Sum("blocked__amount"))["sum"] or 0
     later = Q(amount__lt=mine) | Q(amount=mine, pk__gt=card.pk)

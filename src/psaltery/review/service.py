@@ -67,10 +67,12 @@ def release(documents: Iterable[int], how: str, *, topic: str = "posting") -> No
     _close_empty(cards, how)
 
 
-def open_card(organisation: Organisation | None, reason: Reason) -> Card:
-    """A card about something other than documents (a connection, a feed)."""
+def open_card(
+    organisation: Organisation | None, reason: Reason, *, topic: str = "connection"
+) -> Card:
+    """A card about something other than documents (a connection, a feed, an alert)."""
     key = cause(organisation, reason)
-    return _open_cards({key: (organisation, reason)}, "connection")[key]
+    return _open_cards({key: (organisation, reason)}, topic)[key]
 
 
 def close_cause(organisation: Organisation | None, code: str, about: str, how: str) -> None:

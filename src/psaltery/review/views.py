@@ -25,7 +25,7 @@ from psaltery.posting import queries as documents
 from psaltery.posting.sides import key_words
 from psaltery.review import forms, queries, service
 from psaltery.review.catalogue import entry
-from psaltery.review.models import Card
+from psaltery.review.models import IS_EXCEPTION, Card
 from psaltery.sync import repairs
 from psaltery.sync.repairs import Repair
 from psaltery.web import format as write
@@ -70,7 +70,7 @@ def index(request: HttpRequest) -> HttpResponseBase:
 
 
 def _list(request: HttpRequest) -> ListPage:
-    rows = queries.cards()
+    rows = queries.cards().filter(IS_EXCEPTION)
     if not request.GET.get("state"):
         rows = rows.filter(state=Card.State.OPEN)
     me = person_of(request)
@@ -161,7 +161,10 @@ def _state(row: Card) -> SafeString:
 @may_view
 def card(request: HttpRequest, number: int) -> HttpResponseBase:
     """One exception: what happened, what to do, its repairs, and the documents that it blocks."""
-    return _card_page(request, _get(number)).respond(request)
+    row = _get(number)
+    if alert := row.details.get("alert"):
+        return redirect("signals:alert", alert)
+    return _card_page(request, row).respond(request)
 
 
 def _get(number: int) -> Card:

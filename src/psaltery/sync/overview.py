@@ -8,14 +8,14 @@ from django.db.models import Count
 
 from psaltery.connections.models import Connection, Feed
 from psaltery.posting.models import Posting
-from psaltery.review.models import Blocked, Card
+from psaltery.review.models import IS_EXCEPTION, Blocked, Card
 
 
 def overview() -> dict[str, Any]:
     """Documents by state, exceptions and the money they hold by currency, connections, feeds."""
     counted = Posting.objects.values("state").annotate(count=Count("pk")).order_by()
     states = {row["state"]: row["count"] for row in counted}
-    cards = Card.objects.filter(state=Card.State.OPEN).count()
+    cards = Card.objects.filter(IS_EXCEPTION, state=Card.State.OPEN).count()
     broken = _broken()
     return {
         "documents": {state.value: states.get(state.value, 0) for state in Posting.State},

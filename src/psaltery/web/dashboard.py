@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from psaltery.connections.models import Budget, Connection, Feed, Organisation
 from psaltery.posting.models import Posting
-from psaltery.review.models import Blocked, Card
+from psaltery.review.models import IS_EXCEPTION, Blocked, Card
 from psaltery.web import charts
 from psaltery.web.format import amount_text
 from psaltery.web.routes import address_of
@@ -138,7 +138,7 @@ def _waiting() -> Waiting:
         .order_by("currency")
     )
     return Waiting(
-        cards=Card.objects.filter(state=Card.State.OPEN).count(),
+        cards=Card.objects.filter(IS_EXCEPTION, state=Card.State.OPEN).count(),
         documents=sum(row["documents"] for row in sums),
         money=[(row["currency"], row["money"]) for row in sums],
     )

@@ -1,0 +1,1 @@
+"""One customer over all systems: the list, its page, its timeline."""

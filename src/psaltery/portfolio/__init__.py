@@ -1,0 +1,1 @@
+"""The customers of the MSP, whatever systems know them, and their money."""

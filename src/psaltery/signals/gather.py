@@ -1,0 +1,400 @@
+"""The facts that the formulas judge, read for all customers in a fixed number of queries."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import Exists, OuterRef
+
+from psaltery.desk.models import Ticket, TimeEntry
+from psaltery.kit.text import comparable_name
+from psaltery.ledger.models import Customer as BooksContact
+from psaltery.portfolio import gather as money
+from psaltery.portfolio.models import Customer, CustomerContact
+from psaltery.portfolio.recurring import Contract, month_start
+from psaltery.signals.formulas import (
+    OpenInvoice,
+    Pair,
+    Proof,
+    Revenue,
+    Service,
+    Unpaired,
+    Work,
+    invoice_overdue,
+)
+from psaltery.signals.health import Health, Paid
+from psaltery.signals.thresholds import Thresholds
+
+_ZERO = Decimal(0)
+
+_SERVICE = """
+SELECT p.id, sum(w.tickets), sum(w.hours) FROM (
+  SELECT connection_id, company_external_id, 1 AS tickets, 0 AS hours FROM desk_tickets
+  WHERE closed AND closed_at >= %(first)s AND closed_at < %(next)s
+  UNION ALL
+  SELECT connection_id, company_external_id, 0, hours FROM desk_time_entries
+  WHERE worked_on >= %(first)s AND worked_on < %(next)s
+) w
+JOIN desk_companies c
+  ON c.connection_id = w.connection_id AND c.external_id = w.company_external_id
+JOIN portfolio_customers p ON p.company_id = c.id
+GROUP BY 1 HAVING sum(w.tickets) >= %(tickets)s OR sum(w.hours) >= %(hours)s"""
+
+_NET = """
+SELECT k.customer_id, d.currency, sum(d.amount) FROM (
+  SELECT organisation_id, customer_external_id, currency, subtotal AS amount FROM billing_invoices
+  WHERE kind = 'receivable' AND status IN ('authorised', 'paid', 'submitted')
+    AND issued_on >= %(first)s AND issued_on < %(next)s
+  UNION ALL
+  SELECT organisation_id, customer_external_id, currency, -subtotal FROM billing_credit_memos
+  WHERE kind = 'receivable' AND status IN ('authorised', 'paid')
+    AND issued_on >= %(first)s AND issued_on < %(next)s
+) d
+JOIN portfolio_contacts k
+  ON k.organisation_id = d.organisation_id AND k.external_id = d.customer_external_id
+WHERE k.customer_id = ANY(%(customers)s) GROUP BY 1, 2"""
+
+_RECEIPTS = """
+SELECT k.customer_id, count(*) FROM billing_unallocated u
+JOIN portfolio_contacts k
+  ON k.organisation_id = u.organisation_id AND k.external_id = u.customer_external_id
+WHERE u.kind = 'receivable' AND u.touch = 'prepayment'
+  AND u.received_on >= %(first)s AND u.received_on < %(next)s
+  AND k.customer_id = ANY(%(customers)s) GROUP BY 1"""
+
+_PSA_DOCUMENTS = """
+SELECT p.id, count(*) FROM desk_documents d
+JOIN desk_companies c
+  ON c.connection_id = d.connection_id AND c.external_id = d.company_external_id
+JOIN portfolio_customers p ON p.company_id = c.id
+WHERE d.kind = 'invoice' AND NOT d.gone AND d.subtotal > 0
+  AND d.issued_on >= %(first)s AND d.issued_on < %(next)s AND p.id = ANY(%(customers)s)
+GROUP BY 1"""
+
+_OVERDUE = f"""
+SELECT k.customer_id, i.id, i.number, i.status, i.amount_due, i.currency, i.due_on,
+  {money.TODAY}, o.name
+FROM billing_invoices i
+JOIN connections_organisation o ON o.id = i.organisation_id
+JOIN portfolio_contacts k
+  ON k.organisation_id = i.organisation_id AND k.external_id = i.customer_external_id
+WHERE i.amount_due > 0 AND i.kind = 'receivable' AND i.due_on < {money.TODAY}
+ORDER BY i.due_on"""  # noqa: S608 -- of our own parts
+
+_DRIFT = """
+SELECT p.id, d.id, d.number, d.currency, coalesce(s.state, ''), d.total, d.gone,
+  coalesce((l.draft->>'issued_on')::date, d.issued_on),
+  coalesce(i.total, m.total), coalesce(i.status, m.status, ''), coalesce(i.issued_on, m.issued_on),
+  coalesce(k.contact_external_id, ''),
+  coalesce(i.customer_external_id, m.customer_external_id, ''), l.accepted, l.revert,
+  l.organisation_id, coalesce(l.written_at, l.linked_at)
+FROM posting_link l
+JOIN desk_documents d ON d.id = l.document_id
+LEFT JOIN posting_posting s ON s.document_id = d.id
+JOIN desk_companies c
+  ON c.connection_id = d.connection_id AND c.external_id = d.company_external_id
+JOIN portfolio_customers p ON p.company_id = c.id
+LEFT JOIN billing_invoices i ON i.organisation_id = l.organisation_id
+  AND i.external_id = l.books_id AND l.books_kind = 'invoice'
+LEFT JOIN billing_credit_memos m ON m.organisation_id = l.organisation_id
+  AND m.external_id = l.books_id AND l.books_kind = 'credit_note'
+LEFT JOIN mapping_contactlink k ON k.organisation_id = l.organisation_id AND k.company_id = c.id
+WHERE l.books_kind IN ('invoice', 'credit_note') AND (
+  d.gone OR coalesce(i.total, m.total) IS NULL
+  OR coalesce(i.status, m.status) IN ('voided', 'deleted')
+  OR abs(d.total) <> abs(coalesce(i.total, m.total))
+  OR coalesce((l.draft->>'issued_on')::date, d.issued_on) <> coalesce(i.issued_on, m.issued_on)
+  OR k.contact_external_id <> coalesce(i.customer_external_id, m.customer_external_id))"""
+
+_TICKETS = """
+SELECT p.id, ((%(today)s::date - t.opened_at::date) / 30) AS stretch, count(*)
+FROM desk_tickets t
+JOIN desk_companies c
+  ON c.connection_id = t.connection_id AND c.external_id = t.company_external_id
+JOIN portfolio_customers p ON p.company_id = c.id
+WHERE t.opened_at::date > %(today)s::date - 120 AND t.opened_at::date <= %(today)s::date
+GROUP BY 1, 2"""
+
+_PAID = """
+SELECT customer_id, late FROM (
+  SELECT k.customer_id, i.fully_paid_on - i.due_on AS late,
+    row_number() OVER (PARTITION BY k.customer_id ORDER BY i.fully_paid_on DESC, i.id DESC) AS n
+  FROM billing_invoices i
+  JOIN portfolio_contacts k
+    ON k.organisation_id = i.organisation_id AND k.external_id = i.customer_external_id
+  WHERE i.kind = 'receivable' AND i.status = 'paid' AND i.due_on IS NOT NULL
+    AND i.fully_paid_on > %(today)s::date - 730 AND i.issued_on > %(today)s::date - 800
+) x WHERE n <= 9 ORDER BY customer_id, n"""
+
+_LONE_CONTACTS = """
+SELECT b.organisation_id, b.id, b.name, b.state, b.is_supplier AND NOT b.is_customer, p.billing,
+  (SELECT max(i.issued_on) FROM billing_invoices i WHERE i.organisation_id = b.organisation_id
+     AND i.customer_external_id = b.external_id AND i.kind = 'receivable'
+     AND i.status IN ('authorised', 'paid', 'submitted', 'draft')),
+  p.outstanding, p.currency
+FROM portfolio_customers p
+JOIN portfolio_contacts k ON k.customer_id = p.id
+JOIN customers b ON b.organisation_id = k.organisation_id AND b.external_id = k.external_id
+WHERE p.company_id IS NULL"""
+
+_LONE_COMPANIES = """
+SELECT c.connection_id, c.id, c.name, p.billing, greatest(
+  (SELECT max(d.issued_on) FROM desk_documents d WHERE d.connection_id = c.connection_id
+     AND d.company_external_id = c.external_id AND NOT d.gone),
+  (SELECT %(today)s::date FROM desk_agreements a WHERE a.connection_id = c.connection_id
+     AND a.company_external_id = c.external_id AND a.state = 'active' LIMIT 1))
+FROM portfolio_customers p
+JOIN desk_companies c ON c.id = p.company_id
+WHERE NOT EXISTS (SELECT 1 FROM portfolio_contacts k WHERE k.customer_id = p.id)"""
+
+
+def leak_month(today: date, limits: Thresholds) -> date:
+    """The month that is judged now: the last one, from the day on when its invoices are out."""
+    return month_start(today, 1 if today.day >= limits.leak_day else 2)
+
+
+def services(month: date, limits: Thresholds) -> Iterator[tuple[Customer, Service]]:
+    """Customers for whom enough was done in a month, with what may have invoiced it."""
+    window: dict[str, Any] = {"first": month, "next": month_start(month, -1)}
+    least = {"tickets": limits.leak_tickets, "hours": limits.leak_hours}
+    wanted = [row[0] for row in _rows(_SERVICE, **window, **least)]
+    net: dict[int, list[tuple[Decimal, str]]] = defaultdict(list)
+    for customer, currency, amount in _rows(_NET, **window, customers=wanted):
+        net[customer].append((amount, currency))
+    receipts = dict(_rows(_RECEIPTS, **window, customers=wanted))
+    documents = dict(_rows(_PSA_DOCUMENTS, **window, customers=wanted))
+    # Only of those that nothing invoiced are the rows read.
+    left = [
+        one for one in wanted if one not in documents and all(sum_ <= 0 for sum_, _ in net[one])
+    ]
+    contracts = money.contracts(month)
+    recurring = money.recurring_invoices(month_start(month, 12))
+    for customer in Customer.objects.filter(pk__in=left).select_related("company"):
+        tickets, time = _work(customer, month)
+        yield (
+            customer,
+            Service(
+                billing=customer.billing,
+                known_since=customer.known_since,
+                month=month,
+                tickets=tickets,
+                time=time,
+                books_net=tuple(net[customer.pk]),
+                receipts=receipts.get(customer.pk, 0),
+                contracts=contracts.get(customer.pk, []),
+                recurring=recurring.get(customer.pk, []),
+                currency=_currency(customer),
+            ),
+        )
+
+
+def _currency(customer: Customer) -> str:
+    return customer.currency or (customer.company.currency if customer.company else "")
+
+
+def _work(customer: Customer, month: date) -> tuple[list[Proof], list[Work]]:
+    assert customer.company is not None
+    mine = {
+        "connection": customer.company.connection_id,
+        "company_external_id": customer.company.external_id,
+    }
+    last = month_start(month, -1)
+    tickets = Ticket.objects.filter(
+        **mine, closed=True, closed_at__gte=_moment(month), closed_at__lt=_moment(last)
+    )
+    time = TimeEntry.objects.filter(**mine, worked_on__gte=month, worked_on__lt=last)
+    return [_ticket(row) for row in tickets.order_by("closed_at", "pk")], [
+        _entry(row) for row in time.order_by("worked_on", "pk")
+    ]
+
+
+def _moment(day: date) -> Any:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _ticket(row: Ticket) -> Proof:
+    day = row.closed_at.date() if row.closed_at else None
+    return Proof(
+        kind="ticket", id=row.pk, label=row.summary, detail=f"{row.actual_hours:f} h", day=day
+    )
+
+
+def _entry(row: TimeEntry) -> Work:
+    return Work(
+        id=row.pk,
+        day=row.worked_on or date.min,
+        hours=row.hours,
+        rate=row.rate,
+        billable=row.billable in ("", "Billable"),
+        label=f"{row.member}: {row.work_type or 'work'}",
+    )
+
+
+def lookalikes(customers: Iterable[Customer]) -> set[int]:
+    """Of customers without a contact in the books, those whose name the books know."""
+    keys = {comparable_name(one.name): one.pk for one in customers}
+    found = BooksContact.objects.filter(name_key__in=[key for key in keys if key])
+    return {keys[key] for key in found.values_list("name_key", flat=True)}
+
+
+def overdue() -> dict[int, list[OpenInvoice]]:
+    """The receivables past their due date, by customer."""
+    found: dict[int, list[OpenInvoice]] = defaultdict(list)
+    for customer, key, number, status, balance, currency, due, today, name in _rows(_OVERDUE):
+        found[customer].append(
+            OpenInvoice(
+                id=key,
+                number=number or "without number",
+                status=status,
+                balance=balance,
+                currency=currency,
+                due_on=due,
+                today=today,
+                organisation=name,
+            )
+        )
+    return found
+
+
+def revenues(today: date) -> dict[int, Revenue]:
+    """Every customer's agreements and what they invoiced, for the last whole month."""
+    month = month_start(today, 1)
+    contracts = money.contracts(month)
+    invoices = money.recurring_invoices(month_start(month, 13))
+    billing = dict(Customer.objects.filter(pk__in=contracts).values_list("pk", "billing"))
+    return {
+        customer: Revenue(
+            billing=billing[customer],
+            month=month,
+            contracts=rows,
+            invoices=invoices.get(customer, []),
+        )
+        for customer, rows in contracts.items()
+    }
+
+
+# What the books' own clock may lag behind what was written.
+_SETTLES = timedelta(hours=1)
+
+
+def pairs(books_as_of: dict[int, Any]) -> dict[int, list[Pair]]:
+    """Linked documents that are not the same on both sides, by customer.
+
+    `books_as_of`: until when each organisation's invoices were read; later writes are not judged.
+    """
+    found: dict[int, list[Pair]] = defaultdict(list)
+    for row in _rows(_DRIFT):
+        read = books_as_of.get(row[15])
+        settled = not row[14] and read is not None and row[16] + _SETTLES < read
+        accepted = frozenset(str(one.get("field", "")) for one in _list(row[13]))
+        found[row[0]].append(
+            Pair(
+                id=row[1],
+                number=row[2],
+                currency=row[3],
+                state=row[4],
+                psa_total=row[5],
+                psa_gone=row[6],
+                psa_day=row[7],
+                books_total=row[8],
+                books_status=row[9],
+                books_day=row[10],
+                expected_contact=row[11],
+                books_contact=row[12],
+                accepted=accepted,
+                settled=settled,
+            )
+        )
+    return found
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(value) if isinstance(value, str) else value
+    return found or []
+
+
+def healths(
+    today: date, late: dict[int, list[OpenInvoice]], limits: Thresholds
+) -> Iterator[tuple[Customer, Health]]:
+    """Every customer with what its health is judged by."""
+    tickets: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for customer, stretch, count in _rows(_TICKETS, today=today):
+        tickets[customer][stretch] = count
+    paid: dict[int, list[Paid]] = defaultdict(list)
+    for customer, days in _rows(_PAID, today=today):
+        paid[customer].append(Paid(days_late=days))
+    contracts = money.contracts(today)
+    for one in Customer.objects.order_by("pk").iterator(chunk_size=2_000):
+        mine = late.get(one.pk, [])
+        finding = invoice_overdue(mine, limits)
+        yield (
+            one,
+            Health(
+                known_since=one.known_since,
+                today=today,
+                oldest_overdue_days=_oldest(mine),
+                overdue=finding.money if finding else (),
+                late_invoices=finding.evidence if finding else (),
+                paid=paid.get(one.pk, []),
+                tickets=tickets.get(one.pk, [0, 0, 0, 0]),
+                tickets_known=one.company_id is not None,
+                next_end=_next_end(contracts.get(one.pk, []), today),
+            ),
+        )  # fmt: skip
+
+
+def _oldest(invoices: list[OpenInvoice]) -> int:
+    return max((row.days_late for row in invoices if row.status == "authorised"), default=0)
+
+
+def _next_end(contracts: list[Contract], today: date) -> date | None:
+    ends = (row.ends_on for row in contracts if row.state == "active")
+    return min((day for day in ends if day and day >= today), default=None)
+
+
+def lone_contacts() -> dict[int, list[Unpaired]]:
+    """Contacts of each organisation's books that no company of the PSA is."""
+    found: dict[int, list[Unpaired]] = defaultdict(list)
+    for organisation, key, name, state, supplier, billing, used, owed, code in _rows(
+        _LONE_CONTACTS
+    ):
+        found[organisation].append(
+            Unpaired(
+                id=key,
+                kind="contact",
+                name=name,
+                supplier_only=supplier,
+                archived=state != "active",
+                billing=billing,
+                last_used=used,
+                outstanding=((owed, code),) if owed else (),
+            )
+        )
+    return found
+
+
+def lone_companies(today: date) -> dict[int, list[Unpaired]]:
+    """Companies of each PSA that no contact of the books is."""
+    found: dict[int, list[Unpaired]] = defaultdict(list)
+    for site, key, name, billing, used in _rows(_LONE_COMPANIES, today=today):
+        found[site].append(
+            Unpaired(id=key, kind="company", name=name, billing=billing, last_used=used)
+        )
+    return found
+
+
+def without_contact(customers: Iterable[int]) -> list[Customer]:
+    """Of these customers, those that no contact of the books is linked to."""
+    linked = CustomerContact.objects.filter(customer=OuterRef("pk"))
+    return list(Customer.objects.filter(~Exists(linked), pk__in=list(customers)))
+
+
+def _rows(statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found

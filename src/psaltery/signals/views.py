@@ -1,0 +1,217 @@
+"""Pages of alerts: the list, one alert with its evidence, the limits."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from psaltery.accounts.access import may_view, may_write, person_of
+from psaltery.adapters.errors import BadSettings
+from psaltery.audit.filters import Exactly
+from psaltery.signals import queries, service
+from psaltery.signals.catalogue import BY_CODE, CHOICES
+from psaltery.signals.forms import LimitsForm, NoteForm, SnoozeForm
+from psaltery.signals.models import Alert, Muted
+from psaltery.web.format import NOTHING, badge, money
+from psaltery.web.lists import Choice, Column, Empty, ListPage
+
+Rows = QuerySet[Alert]
+CRUMBS = [("Alerts", "/alerts/")]
+SEVERITY_TONES = {1: "plain", 2: "info", 3: "warn", 4: "bad"}
+STATE_TONES = {"open": "bad", "acknowledged": "info", "snoozed": "info", "resolved": "good"}
+# Where a row of evidence leads, by its kind.
+_PLACES = {"invoice": "ledger:invoice", "document": "posting:document"}
+
+
+@may_view
+def index(request: HttpRequest) -> HttpResponseBase:
+    """What is worth a look, the gravest first; and what could not be checked."""
+    page = _list(request)
+    if request.headers.get("HX-Target") != "list-body":
+        page.extra["standings"] = queries.standings()
+    return page.respond(request)
+
+
+def _list(request: HttpRequest) -> ListPage:
+    rows = queries.alerts()
+    if not request.GET.get("state"):
+        rows = rows.filter(state=Alert.State.OPEN)
+    return ListPage(
+        rows,
+        title="Alerts",
+        noun="alerts",
+        singular="alert",
+        columns=[
+            Column("sentence", "Alert", link=_address, detail=_about),
+            Column("customer", "Customer", link=_customer, value=_customer_name),
+            Column("severity", "Severity", html=severity, sort="severity",
+                   value=lambda row: row.get_severity_display()),
+            Column("size", "Money", kind="money", currency="currency", sort="size", html=_money),
+            Column("opened_at", "Since", kind="when", sort="opened_at", phone=False),
+            *([Column("state", "State", html=_state)] if request.GET.get("state") else []),
+        ],
+        search=["sentence", "customer__name"],
+        filters=[
+            Choice("signal", "Signal", CHOICES),
+            Choice("severity", "Severity", [(str(value), label.capitalize())
+                                            for value, label in Alert.Severity.choices]),
+            Choice("state", "State", _states(), anything="Open", narrow=_by_state),
+            Exactly("customer", "Customer number", _by_customer),
+        ],
+        order="-severity",
+        above="signals/index_above.html",
+        actions="signals/index_actions.html",
+        empty=Empty(
+            "Nothing to look at",
+            "Work nobody invoiced, money overdue, agreements billed short and customers at risk "
+            "appear here with their evidence.",
+            icon="circle-check",
+        ),
+    )  # fmt: skip
+
+
+def _states() -> list[tuple[str, str]]:
+    each = [(value, label.capitalize()) for value, label in Alert.State.choices[1:]]
+    return [*each, ("all", "Open or not")]
+
+
+def _by_state(rows: Rows, value: str) -> Rows:
+    return rows if value == "all" else rows.filter(state=value)
+
+
+def _by_customer(rows: Rows, text: str) -> Rows:
+    is_number = text.isascii() and text.isdecimal() and len(text) < 18
+    return rows.filter(customer=int(text)) if is_number else rows.none()
+
+
+def _address(row: Alert) -> str:
+    return reverse("signals:alert", args=[row.pk])
+
+
+def _about(row: Alert) -> str:
+    return BY_CODE[row.signal].title if row.signal in BY_CODE else row.signal
+
+
+def _customer(row: Alert) -> str:
+    return reverse("hub:customer", args=[row.customer_id]) if row.customer_id else ""
+
+
+def _customer_name(row: Alert) -> str:
+    return row.customer.name if row.customer else ""
+
+
+def severity(row: Alert) -> SafeString:
+    """How grave it is, as a badge."""
+    return badge(row.get_severity_display().capitalize(), SEVERITY_TONES[row.severity])
+
+
+def _state(row: Alert) -> SafeString:
+    return badge(row.get_state_display().capitalize(), STATE_TONES[row.state])
+
+
+def _money(row: Alert) -> SafeString:
+    sums = queries.money_of(row)
+    lines = ((money(amount, currency),) for amount, currency in sums)
+    return format_html_join("", "<div>{}</div>", lines) if sums else NOTHING
+
+
+@may_view
+def alert(request: HttpRequest, number: int) -> HttpResponse:
+    """One alert: what was found, its money, the rows behind it, and what to do."""
+    row = get_object_or_404(queries.alerts(), pk=number)
+    values = {
+        "title": BY_CODE[row.signal].title,
+        "crumbs": CRUMBS,
+        "alert": row,
+        "signal": BY_CODE[row.signal],
+        "severity": severity(row),
+        "state": _state(row),
+        "money": queries.money_of(row),
+        "evidence": [_proof(one) for one in row.evidence],
+        "more": row.evidence_count - len(row.evidence),
+        "snooze_form": SnoozeForm(),
+        "note_form": NoteForm(),
+        "live": row.state in service.LIVE,
+    }
+    return render(request, "signals/alert.html", values)
+
+
+def _proof(one: dict[str, Any]) -> dict[str, Any]:
+    route, key = _PLACES.get(one["kind"], ""), one.get("id") or 0
+    return {
+        **one,
+        "amount": Decimal(one["amount"]) if one.get("amount") is not None else None,
+        "day": date.fromisoformat(one["day"]) if one.get("day") else None,
+        "url": reverse(route, args=[key]) if route and key else "",
+        "kind": one["kind"].replace("_", " ").capitalize(),
+    }
+
+
+@require_POST
+@may_write
+def act(request: HttpRequest, number: int, verb: str) -> HttpResponse:
+    """Acknowledge, snooze or reopen an alert."""
+    row = get_object_or_404(queries.alerts(), pk=number)
+    by = person_of(request).email
+    try:
+        if verb == "acknowledge":
+            service.acknowledge(row, by, request.POST.get("note", "")[:500])
+        elif verb == "snooze":
+            _snooze(request, row, by)
+        elif verb == "reopen":
+            service.reopen(row, by)
+        else:
+            raise Http404(verb)
+    except BadSettings as problem:
+        messages.error(request, str(problem))
+    return redirect("signals:alert", number)
+
+
+def _snooze(request: HttpRequest, row: Alert, by: str) -> None:
+    form = SnoozeForm(request.POST)
+    if not form.is_valid():
+        raise BadSettings("Snooze it for 1 to 365 days.", which="days")
+    until = timezone.now() + timedelta(days=form.cleaned_data["days"])
+    service.snooze_until(row, until, by, form.cleaned_data["note"])
+
+
+@require_POST
+@may_write
+def look(request: HttpRequest) -> HttpResponse:
+    """Look for every signal now."""
+    found = service.look()
+    if found:
+        messages.success(request, f"Looked: {sum(found.values())} found.")
+    else:
+        messages.info(request, "A look is under way already; its results appear in a moment.")
+    return redirect("signals:index")
+
+
+@may_write
+def limits(request: HttpRequest) -> HttpResponse:
+    """The limits at which signals fire."""
+    now, muted = service.limits_now(), set(Muted.objects.values_list("pk", flat=True))
+    form = LimitsForm(request.POST or None, now=now, muted=muted)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            for name, value in form.limits().items():
+                if getattr(now, name) != value:
+                    service.set_limit(name, value)
+            for signal in form.muted() ^ muted:
+                service.mute(signal, signal in form.muted())
+        messages.success(request, "Saved. The next look uses them.")
+        return redirect("signals:limits")
+    values = {"title": "When to alert", "crumbs": CRUMBS, "form": form}
+    return render(request, "signals/limits.html", values)
