@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 from psaltery.commands import (
+    alerts,
     audit,
     budgets,
     check,
     connections,
+    customers,
     demo,
     django,
     documents,
     exceptions,
+    items,
     mapping,
     notifications,
     organisations,
@@ -52,11 +55,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 GROUPS = {
+    "customers": customers.app,
+    "alerts": alerts.app,
     "people": people.app,
     "connections": connections.app,
     "organisations": organisations.app,
     "documents": documents.app,
     "exceptions": exceptions.app,
+    "items": items.app,
     "mapping": mapping.app,
     "payments": payments.app,
     "audit": audit.app,

@@ -19,6 +19,7 @@ from psaltery.records.drafts import (
     BooksKind,
     ContactDraft,
     Draft,
+    ItemDraft,
     Outcome,
     PaymentDraft,
 )
@@ -96,9 +97,12 @@ class Page(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """One element of a write, exactly as it will be sent; stored before sending."""
 
-    kind: str  # a BooksKind, "contact" or "payment"
+    kind: str  # a BooksKind, "contact", "item" or "payment"
     action: Action
     body: str  # JSON text of this element
+
+
+Elements = Draft | ContactDraft | ItemDraft | PaymentDraft
 
 
 class Books(Protocol):
@@ -122,7 +126,7 @@ class Books(Protocol):
         """How many records a run over everything of a feed would bring; None where the vendor does
         not say. One call."""
 
-    def prepare(self, action: Action, draft: Draft | ContactDraft | PaymentDraft) -> Prepared:
+    def prepare(self, action: Action, draft: Elements) -> Prepared:
         """The exact element for a write. Pure. A payment can only be created."""
 
     def send(self, elements: Sequence[Prepared], key: str) -> tuple[Outcome, ...]:
@@ -135,12 +139,20 @@ class Books(Protocol):
 
     def get_document(self, kind: BooksKind, external_id: str) -> Outcome | None: ...
 
+    def find_items(self, codes: Sequence[str]) -> tuple[Outcome, ...]:
+        """Items of these codes (`number` is the code); only those found."""
+
     def payments_on(self, invoice_id: str) -> tuple[Settlement, ...]:
         """All payments that were ever made on an invoice, deleted ones included and marked."""
 
     def remove_payment(self, payment_id: str, key: str) -> None:
         """Delete a payment. Raises Rejected when the books keep it (reconciled, locked, gone), and
         TryLater(uncertain=True) when the answer was lost: look with `payments_on` then."""
+
+    def allocate(self, credit_id: str, invoice_id: str, amount: Decimal, key: str) -> None:
+        """Apply the credit of a credit note to an invoice; its date is the books' to choose. Raises
+        Rejected when either has less left, and TryLater(uncertain=True) when the answer was lost:
+        what is left on both says then whether it arrived."""
 
     def find_contacts(
         self, *, names: Sequence[str] = (), contact_numbers: Sequence[str] = ()

@@ -49,6 +49,7 @@ from psaltery.posting.decide import (
     decide,
 )
 from psaltery.posting.draft import BOOKS_KINDS
+from psaltery.posting.items import forget, with_items
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.posting.plan import Planned
 from psaltery.records.books import Status
@@ -90,6 +91,8 @@ def _carry_out(
     _quiet(organisation, decided, report)
     report.again += make_contacts(organisation, decided, books)
     writes = [write for one, what in decided if (write := _write(one, what, books)) is not None]
+    writes, without_items = with_items(organisation, writes, books)
+    report.held += without_items
     for batch in _batches(writes, books.batch_size):
         _send(organisation, batch, books, report)
 
@@ -334,6 +337,7 @@ def _answered(booked: Booked, outcomes: Sequence[Outcome], books: Books, report:
                 settle(attempt, mine, how="found", trace=write.trace)
                 report.written.append(write.planned.row.pk)
                 continue
+            forget(attempt.organisation, outcome.problems)
             refuse(attempt, reasons_of(write, outcome, mine))
             report.held += 1
 

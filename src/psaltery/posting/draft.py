@@ -16,6 +16,7 @@ from psaltery.mapping.lookup import (
     tax_key,
     tracking_keys,
 )
+from psaltery.mapping.products import item_code
 from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
 from psaltery.posting.locks import Dating
@@ -157,9 +158,15 @@ def _line(situation: Situation, line: DocumentLine) -> Shaped:
             account_code=account.code,
             tax_type=rate.tax_type,
             tracking=tracking,
+            item_code=_item(situation, line),
         ),
         [],
     )
+
+
+def _item(situation: Situation, line: DocumentLine) -> str:
+    wanted = situation.book.policy.items and line.source == "product"
+    return item_code(line.product) if wanted and line.product.strip() else ""
 
 
 def _description(line: DocumentLine, quantity: Decimal) -> str:

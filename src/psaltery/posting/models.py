@@ -130,3 +130,36 @@ class Attempt(models.Model):
                 name="attempt_open",
             )
         ]
+
+
+class Item(models.Model):
+    """A product of the PSA that is an item of the books. Known by its code, which is unique there:
+    one whose answer was lost is found again by it."""
+
+    class State(models.TextChoices):
+        WANTED = "wanted", "waiting"
+        IN_STEP = "in_step", "in step"
+        HELD = "held", "held"
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="items")
+    product = models.CharField(max_length=128)  # the PSA's identifier
+    code = models.CharField(max_length=30)  # the books' code; a long one is shortened
+    name = models.CharField(max_length=255, blank=True)
+    description = models.TextField(blank=True)
+    price = models.DecimalField(max_digits=19, decimal_places=6, null=True)
+    # Where it was first booked: {"account_code", "tax_type"}; empty while never sold (bought).
+    sales = models.JSONField(default=dict)
+    purchase = models.JSONField(default=dict)
+    books_id = models.CharField(max_length=100, blank=True)
+    how = models.CharField(max_length=16, blank=True)  # created, found
+    written = models.CharField(max_length=64, blank=True)  # hash of what the books were told
+    state = models.CharField(max_length=10, choices=State, default=State.WANTED)
+    why = models.TextField(blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "product"], name="one_item_a_product"),
+            models.UniqueConstraint(fields=["organisation", "code"], name="one_item_a_code"),
+        ]
+        ordering = ["product"]

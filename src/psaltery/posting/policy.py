@@ -18,6 +18,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     bills: bool = False  # whether what procurement received becomes bills
     bill_status: Status = Status.DRAFT  # what bills become: approvals stay in the books
     expenses: Literal["off", "bills"] = "off"  # whether approved expenses become bills
+    items: bool = False  # whether products become items of the books, named on the lines
     psa_payments: bool = False  # whether payments entered in the PSA are entered in the books
     create_contacts: bool = True
     post_from: date | None = None  # older documents are adopted or skipped, never posted

@@ -84,6 +84,25 @@ class ContactDraft(msgspec.Struct, frozen=True, kw_only=True):
     restore: bool = False  # un-archive
 
 
+class ItemSide(msgspec.Struct, frozen=True, kw_only=True):
+    """What an item costs, and where it is booked, when it is sold or bought."""
+
+    account_code: str
+    tax_type: str
+    price: Decimal | None = None
+
+
+class ItemDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A product as it is to be in the books' own list of items."""
+
+    code: str  # at most 30 characters
+    name: str
+    description: str = ""
+    sales: ItemSide | None = None
+    purchase: ItemSide | None = None
+    external_id: str = ""
+
+
 class PaymentDraft(msgspec.Struct, frozen=True, kw_only=True):
     """Money on an invoice, as it is to be in the books."""
 

@@ -38,7 +38,7 @@ FEED = "every_"
 
 
 class OrganisationForm(forms.Form):
-    """Policies, schedule and calls of one organisation. A PSA site has no policies."""
+    """Policies, schedule and calls of one organisation. What is never posted to has no policies."""
 
     status = forms.ChoiceField(label="Posted documents are", choices=STATUSES)
     credit_notes = forms.BooleanField(
@@ -55,6 +55,11 @@ class OrganisationForm(forms.Form):
     expenses = forms.ChoiceField(
         label="Approved expenses",
         choices=[("off", "are not posted"), ("bills", "become bills, owed to the member")],
+    )
+    items = forms.BooleanField(
+        label="Products become items",
+        help_text="Each is created when a line first needs it, and follows the PSA's catalogue.",
+        required=False,
     )
     psa_payments = forms.BooleanField(
         label="Payments entered in the PSA become payments",
@@ -164,7 +169,8 @@ class OrganisationForm(forms.Form):
 
 
 POLICY = (
-    *("status", "credit_notes", "bills", "bill_status", "expenses", "psa_payments"),
+    *("status", "credit_notes", "bills", "bill_status", "expenses", "items"),
+    "psa_payments",
     "create_contacts",
     *("post_from", "due_days"),
     *("adjustment_cap", "adjustment_account", "branding_theme_id", "lock", "next_lock_on"),

@@ -24,6 +24,7 @@ WORDS = {
     "bills": "post bills",
     "bill_status": "status of bills",
     "expenses": "expenses become",
+    "items": "post products as items",
     "psa_payments": "post the PSA's payments",
     "create_contacts": "create contacts",
     "post_from": "post from",

@@ -128,7 +128,10 @@ def _store(feed: Feed, page: Page[Any]) -> int:
     """Store the page and queue what it makes necessary."""
     organisation = feed.organisation
     if registry.manifest(organisation.connection.kind).role == Role.PSA:
-        return _store_desk(organisation, page)
+        changed = _store_desk(organisation, page)
+        if feed.name == "lookups" and changed:
+            push.catalogue_changed()
+        return changed
     stored = ledger.remember(organisation, page.records)
     examine(organisation, stored.changed_invoices)
     touched = stored.touched_invoices | stored.changed_invoices

@@ -28,6 +28,7 @@ from psaltery.matching.service import linked
 from psaltery.matching.taken import service as taken
 from psaltery.posting.attempts import keep_on_hold
 from psaltery.posting.carry_out import carry_out
+from psaltery.posting.items import keep_in_step
 from psaltery.posting.leftovers import GRACE, settle_leftovers, unripe
 from psaltery.posting.models import Link, Posting
 from psaltery.posting.plan import gather, read_document
@@ -159,6 +160,12 @@ def take_up(organisation: Organisation) -> int:
     return _enqueue_all(rows.values_list("pk", flat=True))
 
 
+def catalogue_changed() -> None:
+    """Products changed in the PSA: organisations with items look whether theirs did."""
+    for organisation in Organisation.objects.filter(items__how="created").distinct():
+        queue.post(organisation.pk)
+
+
 def reconsider_companies(connection: Connection, external_ids: Sequence[str]) -> int:
     """Companies changed in the PSA: what is held for them may go now."""
     rows = Document.objects.filter(
@@ -233,6 +240,7 @@ def _post_all(
 ) -> bool:
     until = time.monotonic() + slice_seconds
     _after_links(organisation, settle_leftovers(organisation, books))
+    keep_in_step(organisation, books)
     rounds: dict[int, int] = {}
     while time.monotonic() < until:
         tired = [pk for pk, count in rounds.items() if count >= ROUNDS]

@@ -7,6 +7,7 @@ from psaltery.sync import views
 app_name = "sync"
 
 urlpatterns = [
+    path("items/", views.items, name="items"),
     path("organisations/<int:number>/settings/", views.organisation, name="organisation"),
     path("organisations/<int:number>/pause/", views.pause, name="pause"),
     path("calls/", views.calls_index, name="calls_index"),

@@ -24,7 +24,8 @@ from psaltery.adapters.errors import BadSettings, Failure
 from psaltery.connections import service
 from psaltery.connections.models import Feed, Organisation
 from psaltery.kit.clock import now
-from psaltery.posting.models import Posting
+from psaltery.ledger import queries as ledger_queries
+from psaltery.posting.models import Item, Posting
 from psaltery.sync import calls, force, organisations
 from psaltery.sync import estimate as estimates
 from psaltery.sync.forecast import Estimate
@@ -287,3 +288,48 @@ def _days_file(row: Organisation | None = None) -> HttpResponse:
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="calls-by-day.csv"'},
     )
+
+
+ITEM_STATES = [(str(value), str(label).capitalize()) for value, label in Item.State.choices]
+ITEM_TONES = {"in_step": "good", "held": "bad"}
+
+
+@may_view
+def items(request: HttpRequest) -> HttpResponseBase:
+    """Products of the PSA that are items of the books."""
+    return ListPage(
+        Item.objects.select_related("organisation"),
+        title="Items",
+        noun="items",
+        columns=[
+            Column("product", "Product", detail="name", sort="product"),
+            Column("organisation.name", "Organisation"),
+            Column("code", "Code in the books"),
+            Column("state", "State", html=_item_state, value=lambda row: row.state),
+            Column("why", "Why", phone=False),
+            Column("how", "Made", value=_made_by, phone=False),
+            Column("changed_at", "Changed", kind="when", phone=False),
+        ],
+        search=["product", "name", "code"],
+        filters=[
+            Choice("organisation", "Organisation", ledger_queries.organisations),
+            Choice(
+                "state", "State", [(str(v), str(n).capitalize()) for v, n in Item.State.choices]
+            ),
+        ],
+        order="product",
+        empty=Empty(
+            "No product is an item yet",
+            "Switch items on in an organisation's settings: each is created when a line first "
+            "needs it, and follows the PSA's catalogue.",
+            icon="package",
+        ),
+    ).respond(request)
+
+
+def _item_state(row: Item) -> SafeString:
+    return badge(row.get_state_display().capitalize(), ITEM_TONES.get(row.state, "plain"))
+
+
+def _made_by(row: Item) -> str:
+    return {"created": "by Psaltery", "found": "in the books before"}.get(row.how, "")

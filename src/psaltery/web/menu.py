@@ -47,6 +47,7 @@ ENTRIES = (
             Entry("Payments of the PSA", "", "matching:taken"),
             Entry("Credit notes", "", "ledger:credit_notes"),
             Entry("Unallocated", "", "ledger:unallocated"),
+            Entry("Items", "", "sync:items"),
         ),
     ),
     Entry("Tie-out", "scale", "matching:index"),

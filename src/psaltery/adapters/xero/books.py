@@ -1,21 +1,28 @@
 """Xero as `Books`: the methods of the contract over the client's endpoints."""
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from psaltery.adapters.contract import Page, Prepared
+from psaltery.adapters.contract import Elements, Page, Prepared
 from psaltery.adapters.errors import Rejected
 from psaltery.adapters.http import Caller
 from psaltery.adapters.xero import client, elements, feeds, translate
 from psaltery.adapters.xero.client import Api
-from psaltery.adapters.xero.outcomes import invoice_outcome, note_outcome, outcomes
+from psaltery.adapters.xero.outcomes import (
+    allocation_problems,
+    invoice_outcome,
+    item_outcome,
+    note_outcome,
+    outcomes,
+)
 from psaltery.records.books import BooksSettings, Customer, Organisation, Settlement, Tenant
 from psaltery.records.drafts import (
     Action,
     BooksKind,
     ContactDraft,
-    Draft,
+    ItemDraft,
     Outcome,
     PaymentDraft,
 )
@@ -67,8 +74,11 @@ class XeroBooks:
         """The records of a feed by Xero's own count, which comes with a page of one. One call."""
         return feeds.count(self._api, feed)
 
-    def prepare(self, action: Action, draft: Draft | ContactDraft | PaymentDraft) -> Prepared:
+    def prepare(self, action: Action, draft: Elements) -> Prepared:
         """The exact element for a write. Pure. A payment can only be created."""
+        if isinstance(draft, ItemDraft):
+            body = elements.encoded(elements.item(action, draft))
+            return Prepared(kind=elements.ITEM, action=action, body=body)
         if isinstance(draft, PaymentDraft):
             body = elements.encoded(elements.payment(draft))
             return Prepared(kind=elements.PAYMENT, action=action, body=body)
@@ -139,6 +149,20 @@ class XeroBooks:
         invoices = client.invoice(self._api, external_id)
         return invoice_outcome(invoices.records[0]) if invoices and invoices.records else None
 
+    def find_items(self, codes: Sequence[str]) -> tuple[Outcome, ...]:
+        """Items of these codes (`number` is the code); only those found."""
+
+        def many(where: str) -> list[Any]:
+            return client.items_where(self._api, where).records
+
+        def one(code: str) -> list[Any]:
+            found = client.item(self._api, code)
+            return found.records if found else []
+
+        wanted = {code.casefold() for code in codes}
+        found = map(item_outcome, _any_of("Code", codes, many, one))
+        return tuple(outcome for outcome in found if outcome.number.casefold() in wanted)
+
     def payments_on(self, invoice_id: str) -> tuple[Settlement, ...]:
         """All payments that were ever made on an invoice, deleted ones included and marked."""
         found = client.payments_on(self._api, invoice_id).records
@@ -152,6 +176,13 @@ class XeroBooks:
         )
         if not verdict.accepted:
             raise Rejected(list(verdict.problems))
+
+    def allocate(self, credit_id: str, invoice_id: str, amount: Decimal, key: str) -> None:
+        """Apply the credit of a credit note to an invoice."""
+        body = elements.encoded(elements.allocation(invoice_id, amount))
+        answer = client.allocate(self._api, credit_id, body, key)
+        if problems := allocation_problems(answer):
+            raise Rejected(list(problems))
 
     def find_contacts(
         self, *, names: Sequence[str] = (), contact_numbers: Sequence[str] = ()

@@ -137,6 +137,21 @@ def payments(api: Api, part: Slice) -> wire.Payments:
     return api.page("/Payments", wire.Payments, "payments.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/items#get-items
+# The list is not paged and may be long, so only those that are asked for are read.
+def items_where(api: Api, where: str) -> wire.Items:
+    """Items that a filter chooses."""
+    params: Params = {"where": where, "unitdp": UNIT_DECIMALS}
+    return api.listed("/Items", wire.Items, "items.find", params)
+
+
+# https://developer.xero.com/documentation/api/accounting/items#get-items
+def item(api: Api, identity: str) -> wire.Items | None:
+    """By id or code; None when unknown."""
+    params = {"unitdp": UNIT_DECIMALS}
+    return api.read(f"/Items/{_path(identity)}", wire.Items, "items.get", params)
+
+
 # https://developer.xero.com/documentation/api/accounting/payments#optimised-use-of-the-where-filter
 def payments_on(api: Api, invoice_id: str) -> wire.Payments:
     """All payments of one invoice, deleted ones included."""
@@ -150,6 +165,14 @@ def delete_payment(api: Api, payment_id: str, key: str) -> Answer:
     """Delete a payment; what it paid is open again."""
     path = f"/Payments/{_path(payment_id)}"
     return api.write("POST", path, "payments.delete", '{"Status":"DELETED"}', key, {})
+
+
+# https://developer.xero.com/documentation/api/accounting/creditnotes#put-creditnotes
+def allocate(api: Api, credit_id: str, allocation: str, key: str) -> Answer:
+    """Apply the credit of a credit note to one invoice."""
+    path = f"/CreditNotes/{_path(credit_id)}/Allocations"
+    body = f'{{"Allocations":[{allocation}]}}'
+    return api.write("PUT", path, "credit_notes.allocate", body, key, {})
 
 
 # https://developer.xero.com/documentation/api/accounting/overpayments#get-overpayments

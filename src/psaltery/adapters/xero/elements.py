@@ -17,17 +17,21 @@ from psaltery.records.drafts import (
     ContactDraft,
     Draft,
     DraftLine,
+    ItemDraft,
+    ItemSide,
     PaymentDraft,
 )
 
 CONTACT = "contact"
 PAYMENT = "payment"
+ITEM = "item"
 _COLLECTIONS = {
     BooksKind.INVOICE.value: "Invoices",
     BooksKind.BILL.value: "Invoices",
     BooksKind.CREDIT_NOTE.value: "CreditNotes",
     CONTACT: "Contacts",
     PAYMENT: "Payments",
+    ITEM: "Items",
 }
 # By these an element and its verdict know each other.
 ID_MEMBERS = {
@@ -35,12 +39,14 @@ ID_MEMBERS = {
     "CreditNotes": "CreditNoteID",
     "Contacts": "ContactID",
     "Payments": "PaymentID",
+    "Items": "ItemID",
 }
 NUMBER_MEMBERS = {
     "Invoices": "InvoiceNumber",
     "CreditNotes": "CreditNoteNumber",
     "Contacts": "ContactNumber",
     "Payments": "Reference",
+    "Items": "Code",
 }
 _TYPES = {
     BooksKind.INVOICE: "ACCREC",
@@ -59,6 +65,8 @@ _NOT_IN_COUNTRIES = re.compile(r"[^A-Za-z ]")
 DESCRIPTION_MOST = 4000
 TEXT_MOST = 255
 CODE_MOST = 50
+ITEM_CODE_MOST = 30
+ITEM_NAME_MOST = 50
 
 
 def collection(kind: str) -> str:
@@ -99,6 +107,11 @@ def document(action: Action, draft: Draft) -> dict[str, Any]:
     return _set(element)
 
 
+def allocation(invoice_id: str, amount: Decimal) -> dict[str, Any]:
+    """Credit applied to an invoice. Without a date: Xero takes the later of both documents'."""
+    return {"Invoice": {"InvoiceID": invoice_id}, "Amount": _exact(amount)}
+
+
 def contact(action: Action, draft: ContactDraft) -> dict[str, Any]:
     """The element for a contact. What is not set is left out, and Xero keeps it as it is.
 
@@ -120,6 +133,37 @@ def contact(action: Action, draft: ContactDraft) -> dict[str, Any]:
         "Addresses": _addresses(draft),
     }
     return _set(element)
+
+
+def item(action: Action, draft: ItemDraft) -> dict[str, Any]:
+    """The element for an item. A side that is not set is left as Xero has it.
+
+    https://developer.xero.com/documentation/api/accounting/items
+    """
+    element = {
+        "ItemID": draft.external_id if action is Action.UPDATE else "",
+        "Code": cut(single_line(draft.code), ITEM_CODE_MOST),
+        "Name": _text(draft.name, ITEM_NAME_MOST),
+        "Description": cut(clean(draft.description).strip(), DESCRIPTION_MOST),
+    }
+    if draft.sales is not None:
+        element["SalesDetails"] = _item_side(draft.sales)
+    if draft.purchase is not None:
+        element |= {
+            "PurchaseDescription": element["Description"],
+            "PurchaseDetails": _item_side(draft.purchase),
+        }
+    return _set(element)
+
+
+def _item_side(side: ItemSide) -> dict[str, Any]:
+    return _set(
+        {
+            "UnitPrice": _exact(side.price),
+            "AccountCode": side.account_code,
+            "TaxType": side.tax_type,
+        }
+    )
 
 
 def payment(draft: PaymentDraft) -> dict[str, Any]:

@@ -50,6 +50,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("account_invalid", r"account code\b.*\b(valid|recognised|exist)"),
     ("tracking_invalid", rf"tracking\b.*?{_QUOTED}"),
     ("tracking_invalid", r"tracking"),
+    ("item_taken", rf"item with code {_QUOTED} already exists"),
     ("item_invalid", rf"item (with )?code {_QUOTED}"),
     ("item_invalid", r"item code\b.*(valid|exist|length|characters)"),
     ("line_total_mismatch", r"line total (?P<subject>\S+) does not match the expected line total"),

@@ -61,6 +61,18 @@ def outcome(element: Element, collection: str, *, refused: bool = False) -> Outc
     return msgspec.structs.replace(described, warnings=notes)
 
 
+def allocation_problems(answer: Answer) -> tuple[Problem, ...]:
+    """Why an allocation was refused; nothing when it was made."""
+    told = _body(answer)
+    verdicts = told.get("Elements", told.get("Allocations", []))
+    if not isinstance(verdicts, list):
+        raise unreadable(answer)
+    found = tuple(problem for verdict in verdicts for problem in problems_in(verdict))
+    if "Elements" in told and not found:
+        return (Problem(code="rejected", message="Xero refused and gave no reason."),)
+    return found
+
+
 def _is_refused(element: Element, external_id: str, has_problems: bool) -> bool:
     verdict = str(element.get("StatusAttributeString", "")).upper()
     # Nothing was saved under no id, whatever else the element says.
@@ -77,6 +89,8 @@ def _described(element: Element, collection: str) -> Outcome:
         return _contact_outcome(_as(element, wire.Contact))
     if collection == "CreditNotes":
         return note_outcome(_as(element, wire.CreditNote))
+    if collection == "Items":
+        return item_outcome(_as(element, wire.Item))
     if collection == "Payments":
         return _payment_outcome(_as(element, wire.Payment))
     return invoice_outcome(_as(element, wire.Invoice))
@@ -124,6 +138,17 @@ def _contact_outcome(raw: wire.Contact) -> Outcome:
         number=raw.contact_number,
         status=Status.UNKNOWN,
         contact_id=_real(raw.contact_id),
+        reference=raw.name,
+        updated_at=moment(raw.updated),
+    )
+
+
+def item_outcome(raw: wire.Item) -> Outcome:
+    """An item as it is in Xero; `number` is its code, `reference` its name."""
+    return Outcome(
+        accepted=True,
+        external_id=_real(raw.item_id),
+        number=raw.code,
         reference=raw.name,
         updated_at=moment(raw.updated),
     )

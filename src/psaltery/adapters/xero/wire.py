@@ -219,6 +219,13 @@ class Payment(Wire):
     updated: str = msgspec.field(name="UpdatedDateUTC", default="")
 
 
+class Item(Wire):
+    item_id: str = msgspec.field(name="ItemID", default="")
+    code: str = ""
+    name: str = ""
+    updated: str = msgspec.field(name="UpdatedDateUTC", default="")
+
+
 class Account(Wire):
     account_id: str = msgspec.field(name="AccountID", default="")
     code: str = ""
@@ -297,6 +304,10 @@ class CreditNotes(Envelope):
 
 class Payments(Envelope):
     records: list[Payment] = msgspec.field(name="Payments", default=[])
+
+
+class Items(Envelope):
+    records: list[Item] = msgspec.field(name="Items", default=[])
 
 
 class Overpayments(Envelope):
