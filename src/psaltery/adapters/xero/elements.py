@@ -140,7 +140,7 @@ def item(action: Action, draft: ItemDraft) -> dict[str, Any]:
 
     https://developer.xero.com/documentation/api/accounting/items
     """
-    element = {
+    element: dict[str, Any] = {
         "ItemID": draft.external_id if action is Action.UPDATE else "",
         "Code": cut(single_line(draft.code), ITEM_CODE_MOST),
         "Name": _text(draft.name, ITEM_NAME_MOST),
