@@ -4,6 +4,7 @@ Answers one at a time are in adapters/*/tests; here the whole engine meets them.
 """
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection as database
@@ -13,6 +14,7 @@ from psaltery.connections.models import Feed
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.review.models import Card
 from psaltery.sync import schedule
+from psaltery.sync.repairs import repair
 from psaltery.testing.http_calls import call
 from psaltery.testing.rig import Rig
 from psaltery.testing.situations import (
@@ -23,6 +25,7 @@ from psaltery.testing.situations import (
     later,
     open_cards,
     states,
+    the_card,
     with_few_feeds,
 )
 
@@ -82,6 +85,47 @@ def test_an_answer_of_100_megabytes(rig: Rig, worker):
     assert {feed.failure_code for feed in failed} == {"size"}
     assert all("larger than" in feed.failure for feed in failed)
     later(worker)
+    all_in_step(rig, invoices)
+
+
+TRIES = 0.4  # of an hour between two tries: no more than the engine lets pass
+
+
+@pytest.mark.parametrize(
+    ("side", "method", "path", "step"),
+    [
+        ("books", "PUT", "/Contacts$|/Invoices$", "posting"),
+        ("psa", "POST", "/batches$", "marks"),
+        ("psa", "POST", "/payments$", "payments"),
+    ],
+)
+def test_a_side_that_stays_away_is_told_of_when_it_lasts(
+    rig: Rig, worker, side, method, path, step
+):
+    """Nothing is refused and nobody may mend it: without the card it would be silent for ever."""
+    later(worker)
+    if step == "payments":
+        invoices = [close(rig)]
+        later(worker)
+        link = Link.objects.get()
+        rig.pay(link, Decimal("50"), str(link.document.issued_on))
+    rig.fault(side, method=method, path=path, kind="status", status=503, times=-1)
+    if step != "payments":
+        invoices = [close(rig)]
+    later(worker, hours=0)
+    later(worker, hours=TRIES)
+    assert open_cards() == {}, "it may go away by itself"
+    for _ in range(2):
+        later(worker, hours=TRIES)
+    card = the_card("unreachable")
+    assert card.subject_ref == step
+    assert "503" in card.sentence
+    repair(card, "retry", {}, "robin@example.test")
+    later(worker, hours=TRIES)
+    assert the_card("unreachable").pk != card.pk, "it has not gone away"
+    call(f"{rig.books_url if side == 'books' else rig.psa_url}/_control/faults", "DELETE")
+    for _ in range(2):
+        later(worker, hours=TRIES)
     all_in_step(rig, invoices)
 
 

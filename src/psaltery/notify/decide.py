@@ -21,6 +21,7 @@ MENDS_ITSELF = frozenset(
         "reopened",
         "answer_unknown_shape",
         "feed_failed",
+        "unreachable",
         "idempotency_conflict",
         "line_id_unknown",
         "high_volume",

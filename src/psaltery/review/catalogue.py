@@ -365,6 +365,11 @@ CATALOGUE: dict[str, Entry] = {
         "Reconnect with permission to write.",
         "reconnect",
     ),
+    "unreachable": _e(
+        "The other side has not answered for a while",
+        "It is tried again by itself, and nothing is lost. Read the message, and look whether the "
+        "vendor tells of an outage.",
+    ),
     "feed_failed": _e("A feed could not be read", "It is tried again by itself. Read the message."),
     "notification_failed": Entry(
         title="Notifications do not arrive",

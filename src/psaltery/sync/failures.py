@@ -15,6 +15,7 @@ RETRY = timedelta(seconds=60)
 SELDOM = timedelta(minutes=5)
 # A failure that goes away by itself is told only when it lasts.
 PERSISTS = timedelta(minutes=30)
+_LIMITS = ("day", "minute", "concurrent")
 CONNECTION = "connection"
 ORGANISATION = "organisation"
 IDENTITY = "identity"
@@ -36,17 +37,25 @@ def retry_at(failure: Failure) -> datetime:
     return now() + SELDOM
 
 
-def step_failed(organisation: Organisation, failure: Failure, step: str) -> None:
+def step_failed(
+    organisation: Organisation, failure: Failure, step: str, since: datetime | None = None
+) -> None:
     """Mark what is broken and open its card; other organisations are left alone.
 
     A refused credential is one card for the connection; anything else that a person must mend is
-    a card for the step alone, because the other steps go on.
+    a card for the step alone, because the other steps go on. What goes away by itself is a card
+    only when this step has failed `since` too long ago (see runs.failing_since).
     """
     note_failure(organisation, failure)
     if breaks_connection(organisation.connection, failure):
         _open_connection_card(organisation, failure)
-    elif not isinstance(failure, TryLater):
+    elif not isinstance(failure, TryLater) or _lasts(failure, since):
         open_card(organisation, _step_reason(organisation, failure, step))
+
+
+def _lasts(failure: TryLater, since: datetime | None) -> bool:
+    # A limit ends at a moment that is known and shown; nobody can hasten it.
+    return failure.limit not in _LIMITS and since is not None and now() - since > PERSISTS
 
 
 def step_works(organisation: Organisation, step: str) -> None:
@@ -106,6 +115,8 @@ def _step_reason(organisation: Organisation, failure: Failure, step: str) -> Rea
 def _step_code(failure: Failure) -> str:
     if isinstance(failure, BadSettings):
         return "permission_missing" if failure.which.startswith("permission") else "bad_settings"
+    if isinstance(failure, TryLater):
+        return "unreachable"
     codes = [problem.code for problem in failure.problems] if isinstance(failure, Rejected) else []
     return next((code for code in codes if code in CATALOGUE), "rejected")
 
@@ -117,7 +128,7 @@ def feed_failed(feed: Feed, failure: Failure) -> None:
     """Keep the failure on the feed and the connection; open its card, at once or when it lasts."""
     note_failure(feed.organisation, failure)
     moment = now()
-    paused = isinstance(failure, TryLater) and failure.limit in ("day", "minute", "concurrent")
+    paused = isinstance(failure, TryLater) and failure.limit in _LIMITS
     since = feed.failed_since or moment
     Feed.objects.filter(pk=feed.pk).update(
         state=Feed.State.PAUSED if paused else Feed.State.FAILED,

@@ -112,3 +112,12 @@ def organisation(row: Organisation, *, names: tuple[str, ...] = (), full: bool =
         queue.post(row.pk, Priority.INTERACTIVE)
         queue.payments(row.pk, Priority.INTERACTIVE)
     return len(wanted)
+
+
+def steps() -> None:
+    """Queue all that writes; a job that finds nothing to do costs nothing."""
+    with transaction.atomic():
+        for row in Organisation.objects.filter(chosen=True, routes__isnull=False).distinct():
+            queue.post(row.pk, Priority.INTERACTIVE)
+            queue.payments(row.pk, Priority.INTERACTIVE)
+            queue.marks(row.pk)

@@ -11,7 +11,7 @@ from psaltery.connections.organisations import site_of
 from psaltery.matching.carry_out import Report, carry_out, waiting
 from psaltery.matching.taken import carry_out as taken
 from psaltery.sync.failures import step_failed, step_works
-from psaltery.sync.runs import run
+from psaltery.sync.runs import failing_since, run
 from psaltery.sync.taken import take
 
 SLICE_SECONDS = 20.0
@@ -40,7 +40,8 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
                     sites[connection.pk] = open_psa(site, priority)
                 carry_out(back, sites[connection.pk], report)
             except Failure as failure:
-                step_failed(site, failure, "payments")
+                since = failing_since(organisation.pk, "payments")
+                step_failed(site, failure, "payments", since)
                 raise
             finally:
                 row.read, row.written, row.held = report.seen, report.written, report.held

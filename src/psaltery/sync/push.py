@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.contract import Books
-from psaltery.adapters.errors import Failure, Rejected, TryLater
+from psaltery.adapters.errors import Failure, Rejected
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.connections.opening import (
     open_books,
@@ -40,7 +40,7 @@ from psaltery.review.reasons import Reason
 from psaltery.sync import queue
 from psaltery.sync.failures import step_failed, step_works
 from psaltery.sync.models import Run
-from psaltery.sync.runs import run
+from psaltery.sync.runs import failing_since, run
 
 SLICE_SECONDS = 20.0
 BATCH = 200
@@ -205,12 +205,9 @@ def post(
         with run(organisation, "post") as row:
             books = open_books(organisation, priority)
             more = _post_all(organisation, books, row, slice_seconds, progress)
-    except TryLater as failure:
-        _waiting(organisation).exclude(why=str(failure)).update(why=str(failure))
-        raise
     except Failure as failure:
         _waiting(organisation).exclude(why=str(failure)).update(why=str(failure))
-        step_failed(organisation, failure, "posting")
+        step_failed(organisation, failure, "posting", failing_since(organisation.pk, "post"))
         raise
     if row.written:
         note_success(organisation)
@@ -323,9 +320,17 @@ def _mark(link: Link, site: Organisation) -> None:
             why=f"In step; the PSA did not take the mark: {failure}"[:500]
         )
     except Failure as failure:
-        step_failed(site, failure, "marks")
+        step_failed(site, failure, "marks", _unmarked_since(site))
         raise
     Link.objects.filter(pk=link.pk).update(psa_batch_id=batch, psa_marked_at=now())
+
+
+def _unmarked_since(site: Organisation) -> datetime | None:
+    """When the oldest document was posted that still lacks its mark in the PSA."""
+    unmarked = Link.objects.filter(
+        psa_marked_at__isnull=True, document__connection=site.connection, written_at__isnull=False
+    )
+    return unmarked.order_by("written_at").values_list("written_at", flat=True).first()
 
 
 def identifier(link: Link) -> str:

@@ -450,6 +450,8 @@ def _retry(card: Card, answers: Answers) -> str:
     row = Feed.objects.filter(pk=feed_id).first() if feed_id else None
     if row is not None:
         force.feed(row)
+    elif card.topic == "connection":
+        force.steps()
     return "Tried again"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from psaltery.adapters.errors import Failure, TryLater
 from psaltery.connections.models import Organisation
@@ -31,6 +32,25 @@ def failed_in_a_row(organisation_id: int, what: str, most: int = 8) -> int:
     rows = Run.objects.filter(organisation_id=organisation_id, what=what)
     outcomes = list(rows.order_by("-started_at").values_list("outcome", flat=True)[:most])
     return next((n for n, outcome in enumerate(outcomes) if outcome == "done"), len(outcomes))
+
+
+# Tries come at most five minutes apart, unless the other side names a later moment.
+_APART = timedelta(minutes=30)
+_TRIES = 500
+
+
+def failing_since(organisation_id: int, what: str) -> datetime | None:
+    """When the first of the last runs of this kind began that all had to be tried again.
+
+    None when the last one went well, or is long past.
+    """
+    rows = Run.objects.filter(organisation_id=organisation_id, what=what).order_by("-started_at")
+    since, later = None, now()
+    for outcome, started in rows.values_list("outcome", "started_at")[:_TRIES]:
+        if outcome != "paused" or later - started > _APART:
+            break
+        since = later = started
+    return since
 
 
 def _keep(row: Run) -> None:

@@ -11,6 +11,7 @@ from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.review.models import Card
 from psaltery.sync import schedule
+from psaltery.sync.models import Run
 from psaltery.testing.http_calls import call
 from psaltery.testing.processes import WorkerInThread
 from psaltery.testing.rig import Rig
@@ -69,6 +70,8 @@ def later(worker: WorkerInThread, *, hours: float = 1) -> None:
     Budget.objects.update(blocked_until=None, heard_at=F("heard_at") - span)
     for model in (Attempt, PaymentBack):
         model._default_manager.update(booked_at=F("booked_at") - span)
+    Run.objects.update(started_at=F("started_at") - span)
+    Link.objects.update(written_at=F("written_at") - span)
     with database.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'")
     for _ in range(4):
