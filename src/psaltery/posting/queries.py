@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Role
@@ -113,6 +113,12 @@ def _money_of(states: Iterable[str]) -> list[tuple[str, Decimal]]:
     stopped = Posting.objects.filter(state__in=list(states)).values("pk")[:MONEY_CAP]
     sums = Document.objects.filter(pk__in=stopped).values("currency").annotate(sum=Sum("total"))
     return [(row["currency"], row["sum"]) for row in sums.order_by("currency")]
+
+
+def count_by_state() -> dict[str, int]:
+    """State → documents in it, from the index alone."""
+    rows = Posting.objects.values("state").annotate(count=Count("*")).order_by()
+    return {row["state"]: row["count"] for row in rows}
 
 
 def money_by_currency(rows: QuerySet[Document]) -> list[tuple[str, Decimal]]:

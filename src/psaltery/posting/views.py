@@ -108,6 +108,9 @@ def _list(request: HttpRequest) -> ListPage:
     )
 
 
+_FEW = 10_000
+
+
 def _state_choices() -> list[tuple[str, str]]:
     each = [(value, label.capitalize()) for value, label in Posting.State.choices]
     together = [
@@ -120,7 +123,11 @@ def _state_choices() -> list[tuple[str, str]]:
 
 def _by_state(rows: QuerySet[Document], value: str) -> QuerySet[Document]:
     states = queries.STATES_TOGETHER.get(value, (value,))
-    return rows.filter(posting__state__in=states)
+    found = Posting.objects.filter(state__in=states).values("pk")
+    if found[: _FEW + 1].count() > _FEW:
+        return rows.filter(posting__state__in=states)
+    # Cut so that PostgreSQL begins with these, not with all documents in the order of the list.
+    return rows.filter(pk__in=found[:_FEW])
 
 
 def _by_customer(rows: QuerySet[Document], text: str) -> QuerySet[Document]:

@@ -4,17 +4,15 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count
-
 from psaltery.connections.models import Connection, Feed
 from psaltery.posting.models import Posting
+from psaltery.posting.queries import count_by_state
 from psaltery.review.models import IS_EXCEPTION, Blocked, Card
 
 
 def overview() -> dict[str, Any]:
     """Documents by state, exceptions and the money they hold by currency, connections, feeds."""
-    counted = Posting.objects.values("state").annotate(count=Count("pk")).order_by()
-    states = {row["state"]: row["count"] for row in counted}
+    states = count_by_state()
     cards = Card.objects.filter(IS_EXCEPTION, state=Card.State.OPEN).count()
     broken = _broken()
     return {

@@ -10,7 +10,7 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from psaltery.connections.models import Budget, Connection, Feed, Organisation
-from psaltery.posting.models import Posting
+from psaltery.posting.queries import count_by_state
 from psaltery.review.models import IS_EXCEPTION, Blocked, Card
 from psaltery.web import charts
 from psaltery.web.format import amount_text
@@ -113,18 +113,13 @@ def dashboard_now() -> Dashboard:
     feeds = _active_feeds()
     return Dashboard(
         is_connected=Connection.objects.exists(),
-        states=_states(),
+        states=count_by_state(),
         waiting=_waiting(),
         feeds=[_feed_line(feed) for feed in feeds],
         calls=_calls(),
         runs=_last_runs(),
         oldest=_oldest(),
     )
-
-
-def _states() -> dict[str, int]:
-    rows = Posting.objects.values("state").annotate(count=Count("pk")).order_by()
-    return {row["state"]: row["count"] for row in rows}
 
 
 def _waiting() -> Waiting:
