@@ -322,7 +322,7 @@ def _drift(one: Pair, limits: Thresholds) -> list[tuple[str, Decimal]]:
     if one.books_total is None or one.books_status in _ENDED:
         if "status" in one.accepted:
             return []
-        word = one.books_status or "missing"
+        word = "missing" if one.books_total is None else one.books_status
         return [(f"{word} in the books, not in the PSA", abs(one.psa_total))]
     return _fields(one, one.books_total, limits)
 

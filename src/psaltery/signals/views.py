@@ -141,8 +141,8 @@ def alert(request: HttpRequest, number: int) -> HttpResponse:
         "money": queries.money_of(row),
         "evidence": [_proof(one) for one in row.evidence],
         "more": row.evidence_count - len(row.evidence),
-        "snooze_form": SnoozeForm(),
-        "note_form": NoteForm(),
+        "snooze_form": SnoozeForm(auto_id="snooze_%s"),
+        "note_form": NoteForm(auto_id="acknowledge_%s"),
         "live": row.state in service.LIVE,
     }
     return render(request, "signals/alert.html", values)

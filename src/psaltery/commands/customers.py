@@ -1,0 +1,189 @@
+"""`psaltery customers`: each customer over all systems, its money, contracts and timeline."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from psaltery.commands.printing import ExitCode, Json, as_json, say, show_facts, show_rows, stop
+from psaltery.commands.session import working
+
+if TYPE_CHECKING:
+    from psaltery.portfolio.models import Customer
+
+app = typer.Typer(help="Look at customers over all systems.", no_args_is_help=True)
+
+Number = Annotated[int, typer.Argument(help="The customer's number.")]
+
+ROWS = {
+    "id": "No.",
+    "name": "Customer",
+    "outstanding": "Outstanding",
+    "overdue": "Overdue",
+    "invoiced": "Invoiced this month",
+    "contracted": "Contracted MRR",
+    "currency": "Currency",
+    "alerts": "Alerts",
+    "risk": "Risk",
+}
+MONEY = {
+    "currency": "Currency",
+    "outstanding": "Outstanding",
+    "overdue": "Overdue",
+    "invoiced_month": "Invoiced this month",
+    "contracted_mrr": "Contracted MRR",
+    "invoiced_mrr": "Invoiced MRR",
+}
+EVENTS = {"at": "When", "kind": "Kind", "title": "What", "amount": "Amount", "currency": "Currency"}
+_ORDERS = {"money": "-outstanding", "overdue": "-overdue", "risk": "-risk_points", "name": "name"}
+
+
+@app.command("list")
+def list_(
+    search: Annotated[str, typer.Option(help="Words of the name.")] = "",
+    risk: Annotated[str, typer.Option(help="high, watch, none or unknown.")] = "",
+    by: Annotated[str, typer.Option(help="Order: money, overdue, risk or name.")] = "money",
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="Rows to show.")] = 100,
+    json: Json = False,
+) -> None:
+    """List customers, those that owe most first."""
+    if by not in _ORDERS:
+        stop(f"Order by {', '.join(_ORDERS)}.", ExitCode.USAGE, json=json)
+    with working(json=json):
+        from psaltery.hub import queries
+        from psaltery.web.searching import searched
+
+        rows = searched(queries.customers(), ["name"], search)
+        if risk:
+            rows = rows.filter(risk=risk)
+        found = [_row(row) for row in rows.order_by(_ORDERS[by], "pk")[:most]]
+        show_rows(found, ROWS, json=json, empty="No customers are known yet.")
+
+
+def _row(row: Any) -> dict[str, Any]:
+    money = {name: f"{getattr(row, name):.2f}" for name in ("outstanding", "overdue", "invoiced")}
+    return {
+        "id": row.pk,
+        "name": row.name,
+        **money,
+        "contracted": f"{row.contracted:.2f}",
+        "currency": row.currency,
+        "alerts": row.open_alerts,
+        "risk": row.risk,
+    }
+
+
+@app.command()
+def show(number: Number, json: Json = False) -> None:
+    """Show one customer: its money by currency as it is now, and its agreements."""
+    with working(json=json):
+        from django.utils import timezone
+
+        from psaltery.hub import queries
+
+        row = _customer(number, json=json)
+        today = timezone.localdate()
+        money = [
+            {
+                "currency": one.currency,
+                "outstanding": one.outstanding,
+                "overdue": one.overdue,
+                **one.row,
+            }
+            for one in queries.money_of(row, today)
+        ]
+        facts = _facts(row)
+        contracts = [
+            {"name": one.agreement.name, "monthly": one.monthly, "active": one.active}
+            for one in queries.agreements(row, today)
+        ]
+        if json:
+            typer.echo(as_json({**facts, "money": money, "agreements": contracts}))
+            return
+        show_facts(facts, json=False)
+        say("")
+        show_rows(money, MONEY, json=False, empty="No money.")
+
+
+def _facts(row: "Customer") -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "known_since": row.known_since,
+        "billing": row.billing,
+        "risk": row.risk,
+        "reasons": row.risk_reasons,
+    }
+
+
+def _customer(number: int, *, json: bool) -> "Customer":
+    from psaltery.portfolio.models import Customer
+
+    found = Customer.objects.select_related("company").filter(pk=number).first()
+    if found is None:
+        stop(f"There is no customer {number}.", ExitCode.USAGE, json=json)
+    return found
+
+
+@app.command()
+def timeline(
+    number: Number,
+    kind: Annotated[list[str] | None, typer.Option(help="Only these kinds.")] = None,
+    after: Annotated[str, typer.Option(help="Go on after this mark.")] = "",
+    json: Json = False,
+) -> None:
+    """Show what happened around a customer, newest first, a stretch at a time."""
+    with working(json=json):
+        from psaltery.hub.timeline import KINDS, page_of
+
+        if unknown := set(kind or ()) - set(KINDS):
+            stop(f"There is no kind {sorted(unknown)[0]!r}.", ExitCode.USAGE, json=json)
+        found = page_of(_customer(number, json=json), kind or list(KINDS), after)
+        rows = [
+            {
+                "at": event.day if event.whole_day else event.at,
+                "kind": event.kind,
+                "title": event.title,
+                "detail": event.detail,
+                "amount": event.amount,
+                "currency": event.currency,
+            }
+            for event in found.events
+        ]
+        if json:
+            typer.echo(as_json({"events": rows, "after": found.after}))
+            return
+        show_rows(rows, EVENTS, json=False, empty="Nothing happened yet.")
+        if found.after:
+            say(f"Older: --after {found.after}")
+
+
+@app.command()
+def billing(
+    number: Number,
+    how: Annotated[str, typer.Argument(help="normal, internal, charity or parent.")],
+    to: Annotated[int | None, typer.Option(help="The customer that is billed instead.")] = None,
+    json: Json = False,
+) -> None:
+    """Say how a customer is billed: signals stay silent accordingly."""
+    with working(json=json):
+        from psaltery.portfolio.models import Customer
+        from psaltery.portfolio.service import set_billing
+
+        if how not in Customer.Billing.values or (how == Customer.Billing.PARENT and to is None):
+            stop("Say normal, internal, charity, or parent with --to.", ExitCode.USAGE, json=json)
+        parent = _customer(to, json=json) if to is not None else None
+        row = _customer(number, json=json)
+        set_billing(row, how, parent)
+        say(f"{row.name} is {row.get_billing_display()}.", json=json)
+
+
+@app.command()
+def refresh(json: Json = False) -> None:
+    """Work out all customers and their money again, from the mirrors."""
+    with working(json=json):
+        from psaltery.portfolio import service
+        from psaltery.portfolio.models import Customer
+
+        if not service.refresh(thorough=True):
+            stop("It is under way already.", ExitCode.PROBLEMS, json=json)
+        show_facts({"customers": Customer.objects.count()}, json=json)
