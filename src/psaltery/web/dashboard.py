@@ -10,6 +10,7 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from psaltery.connections.models import Budget, Connection, Feed, Organisation
+from psaltery.kit.clock import now
 from psaltery.posting.queries import count_by_state
 from psaltery.review.models import IS_EXCEPTION, Blocked, Card
 from psaltery.web import charts
@@ -52,6 +53,11 @@ class Run:
     organisation: str
     label: str
     feed: Feed
+
+    @property
+    def is_due(self) -> bool:
+        """It has its turn already and waits for a worker."""
+        return self.feed.due_at is not None and self.feed.due_at <= now()
 
 
 @dataclass(frozen=True)
