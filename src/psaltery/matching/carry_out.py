@@ -36,6 +36,7 @@ from psaltery.matching.taken import service as taken
 from psaltery.matching.taken.service import reference
 from psaltery.posting.attempts import tell
 from psaltery.posting.models import Link
+from psaltery.posting.reissue.service import moving
 from psaltery.records.drafts import BooksKind
 from psaltery.records.money import ZERO, cents
 from psaltery.records.psa import PsaPayment
@@ -73,6 +74,7 @@ def due() -> QuerySet[PaymentBack]:
     # What somebody entered in the PSA is settled first: it may be the same money.
     free = PaymentBack.objects.exclude(document__payments_taken__state__in=taken.OPEN)
     free = free.exclude(document__payments_to_read__isnull=False)
+    free = free.exclude(document__in=moving(now()).values("document"))
     return doubtful | free.filter(state=_State.WAITING)
 
 

@@ -144,10 +144,25 @@ def settle(
     )
     if not taken or attempt.document is None:
         return bool(taken)
-    draft = msgspec.convert(attempt.draft, Draft, strict=False)
-    _link(attempt, attempt.document, draft, outcome, how)
-    _after_write(attempt, attempt.document, draft, outcome, trace)
+    take_in(attempt, attempt.document, outcome, how=how, trace=trace)
     return True
+
+
+def take_in(
+    attempt: Attempt,
+    document: Document,
+    outcome: Outcome,
+    *,
+    how: str,
+    trace: dict[str, Any] | None = None,
+) -> None:
+    """Link a document to what a write of ours made of it in the books, and say where it stands.
+
+    Must run inside a transaction.
+    """
+    draft = msgspec.convert(attempt.draft, Draft, strict=False)
+    _link(attempt, document, draft, outcome, how)
+    _after_write(attempt, document, draft, outcome, trace)
 
 
 def _link(attempt: Attempt, document: Document, draft: Draft, outcome: Outcome, how: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from itertools import groupby
+from typing import Any
 
 import msgspec
 from django.db import transaction
@@ -52,6 +53,7 @@ from psaltery.posting.draft import BOOKS_KINDS
 from psaltery.posting.items import forget, with_items
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.posting.plan import Planned
+from psaltery.posting.reissue.steps import Way, plan
 from psaltery.records.books import Status
 from psaltery.records.drafts import Action, BooksKind, Draft, Outcome, Problem
 from psaltery.records.money import cents
@@ -397,7 +399,7 @@ def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
     elif problem.code in _SHARED:
         about_, sentence = f"{_SHARED[problem.code]}:{problem.subject}", problem.message
         about_ = f"purchase:{about_}" if bill else about_
-    details: dict[str, str] = {
+    details: dict[str, Any] = {
         "message": problem.message,
         "contact_id": write.draft.contact_id,
         "company_id": document.company_external_id,
@@ -406,6 +408,8 @@ def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
         what = problem.code.partition("_")[0]
         details["list"] = list_for(what, DocumentKind(document.kind))
     if taken is not None:
+    if write.action is Action.UPDATE and write.draft.kind is BooksKind.INVOICE:
+        details["plan"] = _ways(write, problem.code)
         details |= {
             "books_id": taken.external_id,
             "books_total": str(taken.total),
@@ -418,3 +422,17 @@ def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
         sentence=sentence,
         details=details,
     )
+
+
+def _ways(write: Write, code: str) -> dict[str, str]:
+    """What a person may have done where the books refused to edit an invoice of ours."""
+    ways = {
+        "has_payments": ("credit_anew", Way.CREDIT),
+        "status_not_editable": ("void_anew", Way.VOID),
+    }
+    link = write.planned.situation.link
+    if code not in ways or link is None or link.posted is None:
+        return {}
+    (name, way), number = ways[code], write.planned.row.number
+    words = plan(way, number, link.posted.number, cents(link.total), write.draft.total)
+    return {name: words}

@@ -11,9 +11,10 @@ from psaltery.mapping.contacts import Unsure, choose, reference
 from psaltery.posting import locks, purchases
 from psaltery.posting.draft import build, explain, is_purchase
 from psaltery.posting.policy import posted_kinds
+from psaltery.posting.reissue.steps import Way, plan
 from psaltery.posting.situation import Existing, Linked, Situation
 from psaltery.records.books import Status
-from psaltery.records.drafts import ContactDraft, Draft
+from psaltery.records.drafts import BooksKind, ContactDraft, Draft
 from psaltery.records.money import ZERO, cents
 from psaltery.records.psa import Company, DocumentKind
 from psaltery.review.reasons import Reason
@@ -174,14 +175,14 @@ def _gone(situation: Situation, link: Linked) -> Decision:
     if link.has_money or link.status is Status.PAID:
         number = situation.document.number
         sentence = f"{number} was deleted in the PSA, but money lies on it in the books."
-        return Hold((_about_document(situation, "has_payments", sentence),))
+        return Hold((_about_document(situation, "has_payments", sentence, **_ways(situation)),))
     if purchases.is_approved(situation, link):
         sentence = f"{situation.document.number} was deleted in the PSA, but approved in the books."
         return Hold((_about_document(situation, "status_not_editable", sentence),))
     if locks.is_behind_lock(situation, link):
         number = situation.document.number
         sentence = f"{number} was deleted in the PSA, but lies in a locked period of the books."
-        return Hold((_about_document(situation, "locked_edit", sentence),))
+        return Hold((_about_document(situation, "locked_edit", sentence, **_ways(situation)),))
     by_delete = link.status in (Status.DRAFT, Status.SUBMITTED)
     return Void(link.books_id, by_delete, "It was deleted in the PSA.")
 
@@ -196,7 +197,20 @@ def _reopened(situation: Situation, link: Linked) -> Decision:
 def _hold(situation: Situation, code: str, what: str) -> Hold:
     number = situation.document.number
     sentence = f"{number} {what} has changed in the PSA since it was posted."
-    return Hold((_about_document(situation, code, sentence),))
+    return Hold((_about_document(situation, code, sentence, **_ways(situation)),))
+
+
+def _ways(situation: Situation) -> dict[str, Any]:
+    """What a person may have done about an invoice of ours that can't be edited, in words."""
+    link, document = situation.link, situation.document
+    standing = (Status.AUTHORISED, Status.PAID)
+    if link is None or link.posted is None or link.posted.kind is not BooksKind.INVOICE:
+        return {}
+    if link.status not in standing:
+        return {}
+    way, name = (Way.CREDIT_ONLY, "credit_it") if situation.gone else (Way.CREDIT, "credit_anew")
+    words = plan(way, document.number, link.posted.number, cents(link.total), document.total)
+    return {"plan": {name: words}}
 
 
 def _about_document(situation: Situation, code: str, sentence: str, **details: Any) -> Reason:

@@ -38,7 +38,7 @@ def ripe() -> QuerySet[Attempt]:
 
 def _lost() -> QuerySet[Attempt]:
     """Open attempts that are looked up: what is found is settled, however young."""
-    return Attempt.objects.filter(state__in=OPEN, booked_at__lt=now() - GRACE)
+    return Attempt.objects.filter(state__in=OPEN, booked_at__lt=now() - GRACE, reissue__isnull=True)
 
 
 def settle_leftovers(organisation: Organisation, books: Books) -> list[int]:

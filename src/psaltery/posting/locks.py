@@ -44,7 +44,8 @@ def dating(situation: Situation) -> Dating:
 
 def _way(situation: Situation) -> str:
     """What the organisation wants, or what a person has said about this document."""
-    return "next_day" if "period_locked" in situation.waived else situation.book.policy.lock
+    said = situation.reissue or "period_locked" in situation.waived
+    return "next_day" if said else situation.book.policy.lock
 
 
 def note(reference: str, dates: Dating) -> str:

@@ -71,6 +71,43 @@ class Link(models.Model):
         ]
 
 
+class Reissue(models.Model):
+    """A person has said that a posted invoice is voided or credited, and issued anew.
+
+    At most one of a document is open. What is done already is read from the books before each step,
+    so that it goes on wherever it was cut off.
+    """
+
+    class Way(models.TextChoices):
+        VOID = "void", "voided and issued anew"
+        CREDIT = "credit", "credited and issued anew"
+        CREDIT_ONLY = "credit_only", "credited"
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="reissues")
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
+    way = models.CharField(max_length=16, choices=Way)
+    old_id = models.CharField(max_length=100)
+    old_number = models.CharField(max_length=255)
+    number = models.CharField(max_length=255)  # of the new invoice
+    credit_number = models.CharField(max_length=255, blank=True)
+    credit_id = models.CharField(max_length=100, blank=True)
+    new_id = models.CharField(max_length=100, blank=True)
+    moved = models.DecimalField(max_digits=19, decimal_places=4, default=0)  # credit on the new one
+    rename_refused = models.BooleanField(default=False)
+    asked_by = models.CharField(max_length=255)
+    asked_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["document"],
+                condition=Q(done_at__isnull=True),
+                name="one_open_reissue_a_document",
+            )
+        ]
+
+
 class Attempt(models.Model):
     """One write, booked before it is sent and settled after the answer.
 
@@ -95,7 +132,11 @@ class Attempt(models.Model):
     company = models.ForeignKey(
         Company, null=True, on_delete=models.CASCADE, related_name="attempts"
     )
-    kind = models.CharField(max_length=16)  # invoice, credit_note, bill, contact
+    # A step of it; such steps are looked up by reissue/, all others by leftovers.py.
+    reissue = models.ForeignKey(
+        Reissue, null=True, on_delete=models.CASCADE, related_name="attempts"
+    )
+    kind = models.CharField(max_length=16)  # invoice, credit_note, bill, contact, allocation
     action = models.CharField(max_length=10)
     number = models.CharField(max_length=500)  # the document's number, or the contact's name
     key = models.CharField(max_length=128)  # idempotency key, shared by its batch

@@ -53,6 +53,8 @@ def examine(organisation: Organisation, invoice_ids: Collection[str]) -> int:
 
 def _under_way(link: Link) -> bool:
     """A write of ours that is not settled yet explains any difference."""
+    if link.document.reissues.filter(done_at=None).exists():
+        return True
     return link.document.attempts.filter(
         state__in=("booked", "uncertain"), action__in=(Action.UPDATE, Action.VOID)
     ).exists()

@@ -172,12 +172,23 @@ CATALOGUE: dict[str, Entry] = {
     "number_missing": _e("The document has no number", "Give it a number in the PSA.", "skip"),
     "status_not_editable": _e(
         "The document in the books can't be edited any more",
-        "Correct it in the books by a credit note.",
+        "Void it and issue it anew, correct it in the books by a credit note, or keep the books "
+        "as they are.",
+        "void_anew",
         "accept_books",
+    ),
+    "reissue_stopped": _e(
+        "It could not be issued anew to its end",
+        "Read the message, correct the cause and try again: what was done is not repeated. Or end "
+        "it there; what was done stays in the books.",
+        "end_reissue",
     ),
     "has_payments": _e(
         "It changed in the PSA after money was applied to it in the books",
-        "Remove the payment in the books and retry, or keep the books as they are.",
+        "Credit it and issue it anew, remove the payment in the books and retry, or keep the books "
+        "as they are.",
+        "credit_anew",
+        "credit_it",
         "accept_books",
     ),
     "voided_in_books": _e(
@@ -212,8 +223,10 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "locked_edit": _e(
         "It changed in the PSA after its period was locked in the books",
-        "Move the lock date in the books; the change then goes by itself. Or keep the books as "
-        "they are.",
+        "Move the lock date in the books; the change then goes by itself. Or credit it and issue "
+        "it anew in the open period, or keep the books as they are.",
+        "credit_anew",
+        "credit_it",
         "accept_books",
     ),
     "currency_not_subscribed": _e(

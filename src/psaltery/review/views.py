@@ -268,7 +268,7 @@ def _way(
         _focus(form)
     template = _TEMPLATES.get(name, "review/repair_form.html")
     more = _MORE[name](request, row) if name in _MORE else None
-    says = _ASK_FIRST.get(name) or _SAYS.get(name, "")
+    says = (row.details.get("plan") or {}).get(name) or _ASK_FIRST.get(name) or _SAYS.get(name, "")
     return Way(name, repair.label, form, template, is_first, says, more)
 
 
@@ -286,6 +286,7 @@ _TEMPLATES = {
     "repost": "review/repair_ask.html",
     "post_anyway": "review/repair_ask.html",
     "accept_books": "review/repair_ask.html",
+    **dict.fromkeys([*repairs.ANEW, "end_reissue", "next_day"], "review/repair_ask.html"),
     "read_settings": "review/repair_button.html",
     "accept_drift": "review/repair_button.html",
     "make_rule": "review/repair_button.html",

@@ -30,9 +30,10 @@ from psaltery.posting.attempts import keep_on_hold
 from psaltery.posting.carry_out import carry_out
 from psaltery.posting.items import keep_in_step
 from psaltery.posting.leftovers import GRACE, settle_leftovers, unripe
-from psaltery.posting.models import Link, Posting
+from psaltery.posting.models import Link, Posting, Reissue
 from psaltery.posting.plan import gather, read_document
 from psaltery.posting.policy import posted_kinds, read_policy
+from psaltery.posting.reissue import carry_out as reissues
 from psaltery.records.drafts import BooksKind
 from psaltery.records.psa import DocumentKind
 from psaltery.review.models import Blocked
@@ -229,7 +230,23 @@ def _unread(organisation: Organisation) -> str:
 
 
 def _waiting(organisation: Organisation) -> QuerySet[Posting]:
-    return Posting.objects.filter(organisation=organisation, state=Posting.State.WAITING)
+    """What waits for a decision; what is being issued anew goes its own way."""
+    rows = Posting.objects.filter(organisation=organisation, state=Posting.State.WAITING)
+    return rows.exclude(document__in=Reissue.objects.filter(done_at=None).values("document"))
+
+
+def _after_reissues(organisation: Organisation, documents: Sequence[int]) -> None:
+    """The mark in the PSA is due, and the books are read: money lies elsewhere now."""
+    if not documents:
+        return
+    with transaction.atomic():
+        queue.marks(organisation.pk)
+        for feed in Feed.objects.filter(organisation=organisation, name__in=_MOVED_IN):
+            Feed.objects.filter(pk=feed.pk, state=Feed.State.IDLE).update(due_at=now())
+            queue.pull(feed.pk, organisation.pk)
+
+
+_MOVED_IN = ("invoices", "credit_notes")
 
 
 def _post_all(
@@ -237,6 +254,7 @@ def _post_all(
 ) -> bool:
     until = time.monotonic() + slice_seconds
     _after_links(organisation, settle_leftovers(organisation, books))
+    _after_reissues(organisation, reissues.carry_on(organisation, books, _addresses()))
     keep_in_step(organisation, books)
     rounds: dict[int, int] = {}
     while time.monotonic() < until:

@@ -12,28 +12,40 @@ from psaltery.audit.actor import actor
 from psaltery.audit.service import record_change
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.connections.opening import open_books
-from psaltery.desk.models import Company, Document
+from psaltery.desk.models import Company
 from psaltery.ledger.models import BillingCreditMemo, BillingInvoice, Customer
 from psaltery.ledger.service import remember
 from psaltery.mapping.lookup import KEYS, PURCHASE_LISTS, list_for, what_of
 from psaltery.mapping.models import Mapping as MappingRow
 from psaltery.mapping.routing import FIELDS
-from psaltery.mapping.service import add_route, key_label, link_contact, set_mapping, source
+from psaltery.mapping.service import add_route, key_label, link_contact, set_mapping
 from psaltery.matching.models import PaymentBack
 from psaltery.matching.taken import carry_out as taken
 from psaltery.matching.taken import service
-from psaltery.posting import watch
 from psaltery.posting.contacts import make_contact, restore_contact
-from psaltery.posting.draft import BOOKS_KINDS
+from psaltery.posting.draft import books_kind
 from psaltery.posting.models import Link, Posting
+from psaltery.posting.policy import read_policy
+from psaltery.posting.reissue.steps import Way
 from psaltery.posting.service import skip
 from psaltery.records.books import Status
 from psaltery.records.drafts import BooksKind
 from psaltery.records.psa import DocumentKind
 from psaltery.review.catalogue import entry
 from psaltery.review.models import Blocked, Card
-from psaltery.review.service import release, resolve
+from psaltery.review.service import resolve
 from psaltery.sync import force, push, queue
+from psaltery.sync.changes import (
+    accept_books,
+    accept_drift,
+    anew,
+    document_of,
+    end_reissue,
+    make_rule,
+    next_day,
+    repost,
+    revert_drift,
+)
 from psaltery.sync.taken import again as again_taken
 
 Answers = Mapping[str, str]
@@ -250,18 +262,11 @@ def _restore_contact(card: Card, answers: Answers) -> str:
     return f"The contact {name or card.subject} was restored"
 
 
-def _document(card: Card) -> Document:
-    blocked = card.blocked.select_related("document").first()
-    if blocked is None:
-        raise BadSettings("This exception blocks nothing any more.", which="card")
-    return blocked.document
-
-
 def _adopt(card: Card, answers: Answers) -> str:
     """Link the two; what differs is then brought to the PSA's state, if the books allow it."""
-    organisation, document = _organisation(card), _document(card)
+    organisation, document = _organisation(card), document_of(card)
     books_id = card.details.get("books_id", "")
-    kind = BOOKS_KINDS[DocumentKind(document.kind)]
+    kind = books_kind(DocumentKind(document.kind), read_policy(organisation.settings))
     row = _other(organisation, kind, books_id)
     if Link.objects.filter(organisation=organisation, books_id=books_id).exists():
         raise BadSettings("That document is linked to another one already.", which="card")
@@ -286,7 +291,7 @@ def _adopt(card: Card, answers: Answers) -> str:
 def _other(organisation: Organisation, kind: BooksKind, books_id: str) -> Any:
     """The document of the books: of the mirror, or asked for where the mirror has none (bills)."""
     found: Any
-    if kind is BooksKind.BILL:
+    if kind not in (BooksKind.INVOICE, BooksKind.CREDIT_NOTE):
         found = open_books(organisation, Priority.INTERACTIVE).get_document(kind, books_id)
     else:
         model = BillingCreditMemo if kind is BooksKind.CREDIT_NOTE else BillingInvoice
@@ -302,28 +307,16 @@ def _other(organisation: Organisation, kind: BooksKind, books_id: str) -> Any:
 
 def _post_anyway(card: Card, answers: Answers) -> str:
     """The person has looked: what the card says does not hold this document any more."""
-    document = _document(card)
+    document = document_of(card)
     posting = Posting.objects.get(document=document)
     posting.waived = sorted({*posting.waived, card.code})
     posting.save(update_fields=["waived"])
     return f"{document.number} is posted all the same"
 
 
-def _next_day(card: Card, answers: Answers) -> str:
-    """All that the lock holds now goes on the first open day; the organisation's policy stays."""
-    rows = Posting.objects.filter(document__in=card.blocked.values("document"))
-    count = 0
-    for posting in rows:
-        posting.waived = sorted({*posting.waived, card.code})
-        posting.save(update_fields=["waived"])
-        count += 1
-    what = "1 document goes" if count == 1 else f"{count} documents go"
-    return f"{what} on the first open day"
-
-
 def _renumber(card: Card, answers: Answers) -> str:
     """Another number in the books, where the PSA's is taken by a document that is not this one."""
-    organisation, document = _organisation(card), _document(card)
+    organisation, document = _organisation(card), document_of(card)
     number = answers["number"].strip()
     if number == document.number:
         raise BadSettings("That is the number that is taken.", which="number")
@@ -331,81 +324,6 @@ def _renumber(card: Card, answers: Answers) -> str:
         raise BadSettings(f"{organisation.name} has a document {number} already.", which="number")
     Posting.objects.filter(document=document).update(books_number=number)
     return f"{document.number} is posted as {number}"
-
-
-def _accept_books(card: Card, answers: Answers) -> str:
-    document = _document(card)
-    link = _link(card)
-    Link.objects.filter(pk=link.pk).update(fingerprint=document.fingerprint)
-    how = f"The books stay as they are for {document.number}"
-    # The same change may be told as drift too: it is accepted with it.
-    drift = Card.objects.filter(blocked__document=document, topic=watch.TOPIC)
-    for other in [card, *drift.exclude(state=Card.State.RESOLVED)]:
-        if "differences" in other.details:
-            watch.accept(link, other.details["differences"])
-    if card.topic != watch.TOPIC:
-        release([document.pk], how, topic=watch.TOPIC)
-    return how
-
-
-def _accept_drift(card: Card, answers: Answers) -> str:
-    link = _link(card)
-    watch.accept(link, card.details.get("differences", []))
-    return f"The books' version of {link.number} was accepted"
-
-
-def _revert_drift(card: Card, answers: Answers) -> str:
-    link = _link(card)
-    watch.revert(link)
-    return f"The PSA's version of {link.number} is written again"
-
-
-def _make_rule(card: Card, answers: Answers) -> str:
-    """Accounts and tax rates that somebody chose in the books become the mapping."""
-    link = _link(card)
-    trace = link.document.posting.trace.get("lines", [])
-    made = []
-    for one in card.details.get("differences", []):
-        list_ = {"account": "account", "tax rate": "tax"}.get(one["field"])
-        place = int(one["line"]) - 1
-        if list_ is None or not 0 <= place < len(trace):
-            continue
-        key = trace[place][list_]
-        mapped = list_for(list_, DocumentKind(link.document.kind))
-        row = set_mapping(link.organisation, mapped, key["key_kind"], key["key"], one["theirs"])
-        made.append(f"{key['key'] or key['key_kind']} → {row.target}")
-    if not made:
-        raise BadSettings("Only accounts and tax rates of lines can become a rule.", which="card")
-    _accept_drift(card, answers)
-    return f"It is the rule now: {', '.join(sorted(set(made)))}"
-
-
-def _link(card: Card) -> Link:
-    link = (
-        Link.objects.filter(document=_document(card))
-        .select_related("document__posting", "organisation__connection")
-        .first()
-    )
-    if link is None:
-        raise BadSettings("The document is not linked any more.", which="card")
-    return link
-
-
-def _repost(card: Card, answers: Answers) -> str:
-    document = _document(card)
-    link = Link.objects.filter(document=document).first()
-    if link is not None:
-        with transaction.atomic():
-            record_change(
-                f"The link of {document.number} to {link.books_id} was removed, to post it again.",
-                source=source(link.organisation),
-                operation="link.remove",
-            )
-            link.delete()
-    how = f"{document.number} is posted again"
-    if card.topic != watch.TOPIC:
-        release([document.pk], how, topic=watch.TOPIC)
-    return how
 
 
 def _blocked(card: Card) -> list[int]:
@@ -455,7 +373,15 @@ def _retry(card: Card, answers: Answers) -> str:
     return "Tried again"
 
 
+# Offered only where the card says what they would do.
+ANEW: dict[str, Repair] = {
+    "credit_anew": Repair("Credit it and issue it anew", (), anew(Way.CREDIT)),
+    "void_anew": Repair("Void it and issue it anew", (), anew(Way.VOID)),
+    "credit_it": Repair("Credit it", (), anew(Way.CREDIT_ONLY)),
+}
 REPAIRS: dict[str, Repair] = {
+    **ANEW,
+    "end_reissue": Repair("End it there", (), end_reissue),
     "map_account": Repair("Map the account", ("target",), _map("account")),
     "map_tax": Repair("Map the tax rate", ("target",), _map("tax")),
     "map_tracking": Repair("Map the tracking option", ("target",), _map("tracking")),
@@ -469,13 +395,13 @@ REPAIRS: dict[str, Repair] = {
     "restore_contact": Repair("Restore the contact", (), _restore_contact),
     "adopt": Repair("They are the same: link them", (), _adopt),
     "post_anyway": Repair("Post it all the same", (), _post_anyway),
-    "next_day": Repair("Post on the first open day", (), _next_day),
+    "next_day": Repair("Post on the first open day", (), next_day),
     "renumber": Repair("Post it under another number", ("number",), _renumber),
-    "accept_books": Repair("Keep the books as they are", (), _accept_books),
-    "accept_drift": Repair("Accept the books' version", (), _accept_drift),
-    "revert_drift": Repair("Write the PSA's version again", (), _revert_drift),
-    "make_rule": Repair("Make it the rule", (), _make_rule),
-    "repost": Repair("Post it again", (), _repost),
+    "accept_books": Repair("Keep the books as they are", (), accept_books),
+    "accept_drift": Repair("Accept the books' version", (), accept_drift),
+    "revert_drift": Repair("Write the PSA's version again", (), revert_drift),
+    "make_rule": Repair("Make it the rule", (), make_rule),
+    "repost": Repair("Post it again", (), repost),
     "skip": Repair("Skip", (), _skip),
     "read_settings": Repair("Read the settings again", (), _read_settings),
     "retry": Repair("Try again", (), _retry),

@@ -20,6 +20,7 @@ from psaltery.matching.models import PaymentsToRead
 from psaltery.matching.taken import carry_out as taken
 from psaltery.posting.leftovers import ripe
 from psaltery.posting.models import Link, Posting
+from psaltery.posting.reissue import carry_out as reissues
 from psaltery.review.service import wake
 from psaltery.sync import backlog, queue
 
@@ -77,6 +78,7 @@ def _order(feed: Feed) -> int:
 def _postings() -> int:
     waiting = Posting.objects.filter(_WRITABLE, state=Posting.State.WAITING)
     wanted = _organisations(waiting) | _organisations(ripe().filter(_WRITABLE))
+    wanted |= _organisations(reissues.ready().filter(_WRITABLE))
     wanted -= backlog.settled_for("post_documents")
     for pk in wanted:
         queue.post(pk)

@@ -1,0 +1,1 @@
+"""An invoice that is voided or credited in the books, and issued anew."""
