@@ -5,41 +5,78 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('connections', '0002_read_only_of_a_consent'),
-        ('desk', '0002_list_orders'),
-        ('posting', '0006_items'),
+        ("connections", "0002_read_only_of_a_consent"),
+        ("desk", "0002_list_orders"),
+        ("posting", "0006_items"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Reissue',
+            name="Reissue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('way', models.CharField(choices=[('void', 'voided and issued anew'), ('credit', 'credited and issued anew'), ('credit_only', 'credited')], max_length=16)),
-                ('old_id', models.CharField(max_length=100)),
-                ('old_number', models.CharField(max_length=255)),
-                ('number', models.CharField(max_length=255)),
-                ('credit_number', models.CharField(blank=True, max_length=255)),
-                ('credit_id', models.CharField(blank=True, max_length=100)),
-                ('new_id', models.CharField(blank=True, max_length=100)),
-                ('moved', models.DecimalField(decimal_places=4, default=0, max_digits=19)),
-                ('rename_refused', models.BooleanField(default=False)),
-                ('asked_by', models.CharField(max_length=255)),
-                ('asked_at', models.DateTimeField()),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('document', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reissues', to='desk.document')),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='connections.organisation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "way",
+                    models.CharField(
+                        choices=[
+                            ("void", "voided and issued anew"),
+                            ("credit", "credited and issued anew"),
+                            ("credit_only", "credited"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("old_id", models.CharField(max_length=100)),
+                ("old_number", models.CharField(max_length=255)),
+                ("number", models.CharField(max_length=255)),
+                ("credit_number", models.CharField(blank=True, max_length=255)),
+                ("credit_id", models.CharField(blank=True, max_length=100)),
+                ("new_id", models.CharField(blank=True, max_length=100)),
+                ("moved", models.DecimalField(decimal_places=4, default=0, max_digits=19)),
+                ("rename_refused", models.BooleanField(default=False)),
+                ("asked_by", models.CharField(max_length=255)),
+                ("asked_at", models.DateTimeField()),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "document",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="reissues",
+                        to="desk.document",
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="connections.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='attempt',
-            name='reissue',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='posting.reissue'),
+            model_name="attempt",
+            name="reissue",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="attempts",
+                to="posting.reissue",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reissue',
-            constraint=models.UniqueConstraint(condition=models.Q(('done_at__isnull', True)), fields=('document',), name='one_open_reissue_a_document'),
+            model_name="reissue",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("done_at__isnull", True)),
+                fields=("document",),
+                name="one_open_reissue_a_document",
+            ),
         ),
     ]
