@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "psaltery.inbound",
     "psaltery.matching",
     "psaltery.posting",
+    "psaltery.contacts",
     "psaltery.mapping",
     "psaltery.notify",
     "psaltery.review",

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("psaltery.posting.urls")),
     path("", include("psaltery.review.urls")),
     path("", include("psaltery.notify.urls")),
+    path("", include("psaltery.contacts.urls")),
     path("", include("psaltery.mapping.urls")),
     path("", include("psaltery.matching.urls")),
     path("", include("psaltery.hub.urls")),

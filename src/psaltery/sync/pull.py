@@ -25,6 +25,7 @@ from psaltery.sync.ahead import reader
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.runs import run
+from psaltery.sync.pairing import run_ended
 from psaltery.sync.taken import reconsider as reconsider_taken
 
 SLICE_SECONDS = 20.0
@@ -100,6 +101,8 @@ def _keep(feed: Feed, page: Page[Any], row: Run) -> None:
         changed = _store(feed, page)
         _checkpoint(feed, page, changed)
     row.read += len(page.records)
+        if not page.more:
+            run_ended(feed)
     row.changed += changed
 
 

@@ -102,3 +102,9 @@ def tieout(organisation: int, priority: Priority = Priority.SCHEDULE, after: flo
     """Tie out an organisation of the books; 0: the documents that no rule sends anywhere."""
     lock = f"tieout:{organisation}"
     defer("tie_out", organisation, lock=lock, priority=priority, after=after)
+
+
+def contacts(organisation: int) -> None:
+    """Pair the contacts of an organisation with companies, after either has changed."""
+    lock = f"contacts:{organisation}"
+    defer("pair_contacts", organisation, lock=lock, priority=Priority.BACKFILL)

@@ -13,10 +13,9 @@ from psaltery.adapters.errors import Failure, NeedsReconnect, TryLater
 from psaltery.audit.chain import seal
 from psaltery.audit.retention import keep_up
 from psaltery.connections.models import Feed
-from psaltery.connections.service import keep_alive
 from psaltery.kit.clock import now
 from psaltery.notify import outbox
-from psaltery.sync import consents, force, payments, pull, push, queue, schedule, tieout
+from psaltery.sync import consents, force, pairing, payments, pull, push, queue, schedule, tieout
 from psaltery.sync.audit_watch import look
 from psaltery.sync.failures import retry_at
 from psaltery.sync.runs import failed_in_a_row
@@ -86,6 +85,12 @@ def refresh_document(subject: int, priority: str) -> None:
         queue.refresh(subject, after=_delay(failure))
     except Failure:
         return
+
+
+@app.task(name="pair_contacts")
+def pair_contacts(subject: int, priority: str) -> None:
+    """Pair contacts with companies; what was held for want of one goes again."""
+    pairing.pair(subject)
 
 
 @app.task(name="tie_out")
