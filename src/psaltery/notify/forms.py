@@ -28,6 +28,7 @@ KINDS = (
     (DocumentKind.CREDIT_MEMO.value, "Credit memos"),
     (DocumentKind.BILL.value, "Bills"),
     (DocumentKind.EXPENSE.value, "Expenses"),
+    (DocumentKind.PURCHASE_ORDER.value, "Purchase orders"),
 )
 HOURS = [(hour, f"{hour:02}:00") for hour in range(24)]
 CODES = sorted(((code, one.title) for code, one in CATALOGUE.items()), key=lambda pair: pair[1])

@@ -12,7 +12,7 @@ import msgspec
 from psaltery.adapters.contract import Books
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import Customer
-from psaltery.posting.draft import is_purchase
+from psaltery.posting.draft import is_purchase, kind_of
 from psaltery.posting.models import Link
 from psaltery.posting.plan import Planned
 from psaltery.posting.policy import posted_kinds
@@ -35,12 +35,14 @@ def ask_books(organisation: Organisation, planned: Sequence[Planned], books: Boo
         if one.situation.link is not None:
             one.situation = _with_link(one.situation, one.situation.link, books)
     new = [one for one in planned if _is_new(one.situation)]
-    found = _free(organisation, [number_in_books(one.situation) for one in new], books)
-    names = _names(organisation, found)
-    for one in new:
-        like = pick(one.situation, found.get(number_in_books(one.situation).casefold(), ()))
-        existing = _existing(one.situation, like, names) if like is not None else None
-        one.situation = replace(one.situation, existing=existing)
+    for kind in dict.fromkeys(kind_of(one.situation) for one in new):
+        some = [one for one in new if kind_of(one.situation) is kind]
+        found = _free(organisation, kind, [number_in_books(one.situation) for one in some], books)
+        names = _names(organisation, found)
+        for one in some:
+            like = pick(one.situation, found.get(number_in_books(one.situation).casefold(), ()))
+            existing = _existing(one.situation, like, names) if like is not None else None
+            one.situation = replace(one.situation, existing=existing)
 
 
 def _is_new(situation: Situation) -> bool:
@@ -58,7 +60,9 @@ def _is_new(situation: Situation) -> bool:
 
 def _with_link(situation: Situation, link: Linked, books: Books) -> Situation:
     unchanged = link.fingerprint == situation.fingerprint and not link.revert
-    now = None if unchanged else books.get_document(BooksKind.BILL, link.books_id)
+    if situation.billed and link.status is not Status.BILLED:
+        unchanged = False
+    now = None if unchanged else books.get_document(kind_of(situation), link.books_id)
     if now is None:
         return situation
     moved = now.status is Status.AUTHORISED and cents(now.amount_due) != cents(now.total)
@@ -66,12 +70,12 @@ def _with_link(situation: Situation, link: Linked, books: Books) -> Situation:
 
 
 def _free(
-    organisation: Organisation, numbers: Sequence[str], books: Books
+    organisation: Organisation, kind: BooksKind, numbers: Sequence[str], books: Books
 ) -> dict[str, list[Outcome]]:
     """Bills of these numbers that no document is linked to, by number."""
     if not numbers:
         return {}
-    found = books.find_documents(BooksKind.BILL, list(dict.fromkeys(numbers)))
+    found = books.find_documents(kind, list(dict.fromkeys(numbers)))
     links = Link.objects.filter(
         organisation=organisation, books_id__in=[one.external_id for one in found]
     )

@@ -49,7 +49,7 @@ from psaltery.posting.decide import (
     Void,
     decide,
 )
-from psaltery.posting.draft import BOOKS_KINDS
+from psaltery.posting.draft import kind_of
 from psaltery.posting.items import forget, with_items
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.posting.plan import Planned
@@ -64,6 +64,7 @@ from psaltery.review.service import Held, hold, release
 # The books refuse no second bill of the same number. So one is begun at once or not at all: its
 # absence then means something after leftovers.BILL_GRACE.
 BEGIN_WITHIN = timedelta(seconds=20)
+NOT_UNIQUE = (BooksKind.BILL, BooksKind.SPEND)
 
 
 class Report(msgspec.Struct):
@@ -240,7 +241,7 @@ def _adopt(organisation: Organisation, planned: Planned, decision: Adopt, report
     Link.objects.create(
         document=planned.row,
         organisation=organisation,
-        books_kind=BOOKS_KINDS[planned.situation.document.kind],
+        books_kind=kind_of(planned.situation),
         books_id=found.books_id,
         number=found.number,
         total=found.total,
@@ -267,7 +268,7 @@ def _link_contact(organisation: Organisation, planned: Planned, decision: LinkCo
 
 def _in_time(writes: Sequence[Write]) -> AbstractContextManager[None]:
     """Counted from before the booking: a process may be stopped on any line, for any time."""
-    bills = any(write.draft.kind is BooksKind.BILL for write in writes)
+    bills = any(write.draft.kind in NOT_UNIQUE for write in writes)
     return begin_writes_within(BEGIN_WITHIN) if bills else nullcontext()
 
 
@@ -313,7 +314,7 @@ def _refused_whole(
     kind = booked.writes[0].draft.kind
     found = books.find_documents(kind, numbers)
     # The number of a bill says nothing: other vendors have the same.
-    if found and (kind is not BooksKind.BILL or _any_ours(booked, found)):
+    if found and (kind not in NOT_UNIQUE or _any_ours(booked, found)):
         doubt(booked, "The batch was refused, but part of it is in the books.")
         return
     unbook(booked, "The batch was refused as a whole; each document is sent alone.")
@@ -364,7 +365,7 @@ def is_ours(draft: Draft, found: Outcome) -> bool:
     same_money = cents(found.total) == cents(draft.total)
     same_contact = found.contact_id == draft.contact_id
     # A bill's number is the vendor's: only the link says that it is this document's.
-    unmarked = not found.url and draft.kind is not BooksKind.BILL
+    unmarked = not found.url and draft.kind not in NOT_UNIQUE
     return same_money and same_contact and (unmarked or found.url == draft.url)
 
 
@@ -407,9 +408,9 @@ def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
     if problem.code.startswith(("account_", "tax_")):
         what = problem.code.partition("_")[0]
         details["list"] = list_for(what, DocumentKind(document.kind))
-    if taken is not None:
     if write.action is Action.UPDATE and write.draft.kind is BooksKind.INVOICE:
         details["plan"] = _ways(write, problem.code)
+    if taken is not None:
         details |= {
             "books_id": taken.external_id,
             "books_total": str(taken.total),

@@ -53,6 +53,7 @@ class Counterparts:
         status = Status(row.status) if row else Status(link.status or Status.UNKNOWN)
         return Linked(
             books_id=link.books_id,
+            kind=link.books_kind,
             fingerprint=link.fingerprint,
             status=status,
             has_money=row is not None and _has_money(row),

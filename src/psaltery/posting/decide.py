@@ -92,6 +92,8 @@ def decide(situation: Situation) -> Decision:
         return Skip("It was removed or reopened in the PSA before it was posted.")
     if document.kind not in posted_kinds(situation.book.policy):
         return Skip(f"{_WORDS[document.kind]} are not posted here.")
+    if document.kind is DocumentKind.PURCHASE_ORDER and document.balance == ZERO:
+        return Skip("All of it was received: its bill stands for it.")
     if document.total == ZERO:
         return Skip("The total is zero: there is nothing to collect or to pay.")
     return _first_problem(situation) or _contact(situation) or _new(situation)
@@ -102,6 +104,7 @@ _WORDS = {
     DocumentKind.CREDIT_MEMO: "Credit memos",
     DocumentKind.BILL: "Bills from procurement",
     DocumentKind.EXPENSE: "Expenses",
+    DocumentKind.PURCHASE_ORDER: "Purchase orders",
 }
 
 
@@ -112,10 +115,12 @@ def _linked(situation: Situation, link: Linked) -> Decision:
         return _gone(situation, link)
     if not situation.document.closed:
         return _reopened(situation, link)
-    if link.fingerprint == situation.fingerprint and not link.revert:
+    if link.status is Status.BILLED:
+        return Nothing("Its bill has come: the order is billed in the books.", settles=True)
+    if link.fingerprint == situation.fingerprint and not link.revert and not situation.billed:
         return Nothing("The books have it as the PSA has it.")
     shaped = build(situation, external_id=link.books_id)
-    if isinstance(shaped, Draft) and _shows(link, shaped) and not link.revert:
+    if isinstance(shaped, Draft) and _shows(link, shaped) and not _wants_more(situation, link):
         return Nothing("Nothing that the books show has changed.", settles=True)
     return (
         _not_editable(situation, link) or _behind_lock(situation, link) or _edit(situation, shaped)
@@ -129,6 +134,11 @@ def _edit(situation: Situation, shaped: Draft | tuple[Reason, ...]) -> Decision:
     if isinstance(shaped, Draft):
         return Update(shaped, explain(situation, shaped))
     return Hold(shaped)
+
+
+def _wants_more(situation: Situation, link: Linked) -> bool:
+    """Whether the books are written to though they show the same lines."""
+    return link.revert or situation.billed
 
 
 def _shows(link: Linked, draft: Draft) -> bool:
@@ -250,6 +260,8 @@ def _first_problem(situation: Situation) -> Hold | None:
 
 
 def _locked(situation: Situation) -> Hold | None:
+    if situation.document.kind is DocumentKind.PURCHASE_ORDER:
+        return None  # an order moves nothing in the ledger
     reason = locks.locked(situation)
     return Hold((reason,)) if reason is not None else None
 
@@ -392,5 +404,6 @@ def _same_number(situation: Situation, existing: Existing) -> Decision:
         "books_status": existing.status.value,
         "books_date": str(existing.issued_on or ""),
     }
-    code = "bill_taken" if is_purchase(document) else "number_taken"
+    is_order = document.kind is DocumentKind.PURCHASE_ORDER
+    code = "bill_taken" if is_purchase(document) and not is_order else "number_taken"
     return Hold((_about_document(situation, code, sentence, **details),))

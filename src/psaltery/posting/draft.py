@@ -20,6 +20,7 @@ from psaltery.mapping.products import item_code
 from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
 from psaltery.posting.locks import Dating
+from psaltery.posting.policy import Policy
 from psaltery.posting.situation import AccountFact, Situation, TaxFact
 from psaltery.records.books import Status, TaxMode
 from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
@@ -38,7 +39,22 @@ BOOKS_KINDS = {
     DocumentKind.CREDIT_MEMO: BooksKind.CREDIT_NOTE,
     DocumentKind.BILL: BooksKind.BILL,
     DocumentKind.EXPENSE: BooksKind.BILL,
+    DocumentKind.PURCHASE_ORDER: BooksKind.PURCHASE_ORDER,
 }
+
+
+def books_kind(kind: DocumentKind, policy: Policy) -> BooksKind:
+    """What a document becomes in books with these policies."""
+    if kind is DocumentKind.EXPENSE and policy.expenses == "spend":
+        return BooksKind.SPEND
+    return BOOKS_KINDS[kind]
+
+
+def kind_of(situation: Situation) -> BooksKind:
+    """What the document is in the books already, or what it becomes there."""
+    if situation.link is not None and situation.link.kind:
+        return BooksKind(situation.link.kind)
+    return books_kind(situation.document.kind, situation.book.policy)
 
 
 class Shaped(msgspec.Struct):
@@ -66,7 +82,7 @@ def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Dr
     dates = locks.dating(situation)
     reference = document.customer_po or document.reference
     return Draft(
-        kind=BOOKS_KINDS[document.kind],
+        kind=kind_of(situation),
         number=situation.books_number or document.number,
         contact_id=situation.contact_link_id,
         status=_status(situation, dates),
@@ -80,6 +96,7 @@ def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Dr
         # A theme is how an invoice looks that we print; a bill is the vendor's.
         branding_theme_id="" if is_purchase(document) else policy.branding_theme_id,
         moved_from=dates.moved_from,
+        bank_account_id=policy.spend_account if kind_of(situation) is BooksKind.SPEND else "",
         external_id=external_id,
         subtotal=_net(situation),
         tax=document.tax,
@@ -107,6 +124,11 @@ def _noted(situation: Situation, lines: list[DraftLine], dates: Dating) -> tuple
 def _status(situation: Situation, dates: Dating) -> Status:
     """What the settings say, or what somebody has made of it in the books already."""
     policy, link = situation.book.policy, situation.link
+    kind = kind_of(situation)
+    if kind is BooksKind.PURCHASE_ORDER:
+        return Status.BILLED if situation.billed else Status.AUTHORISED
+    if kind is BooksKind.SPEND:
+        return Status.AUTHORISED  # money that was spent knows no draft
     wanted = policy.bill_status if is_purchase(situation.document) else policy.status
     if dates.as_draft:
         return Status.DRAFT

@@ -18,7 +18,7 @@ from psaltery.desk.models import Document
 from psaltery.kit.clock import now
 from psaltery.mapping.contacts import reference
 from psaltery.posting.attempts import OPEN, settle, settle_contact, tell
-from psaltery.posting.carry_out import is_ours
+from psaltery.posting.carry_out import NOT_UNIQUE, is_ours
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.records.books import Status
 from psaltery.records.drafts import Action, BooksKind, Draft, Outcome
@@ -28,7 +28,7 @@ GRACE = timedelta(seconds=5)
 # The books take a second bill of the same number: its absence means something only when no server
 # would still be at it (we begin within 20 s, and give up after 60 s more).
 BILL_GRACE = timedelta(minutes=4)
-_NEW_BILLS = Q(kind=BooksKind.BILL, action=Action.CREATE)
+_NEW_BILLS = Q(kind__in=NOT_UNIQUE, action=Action.CREATE)
 
 
 def ripe() -> QuerySet[Attempt]:
@@ -109,7 +109,7 @@ def _judge(attempt: Attempt, outcomes: Sequence[Outcome]) -> bool:
 
 
 def _may_still_arrive(attempt: Attempt) -> bool:
-    is_new_bill = attempt.kind == BooksKind.BILL and attempt.action == Action.CREATE
+    is_new_bill = attempt.kind in NOT_UNIQUE and attempt.action == Action.CREATE
     return is_new_bill and attempt.booked_at >= now() - BILL_GRACE
 
 

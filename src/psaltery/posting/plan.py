@@ -21,6 +21,7 @@ from psaltery.mapping.lookup import Entry, Mappings
 from psaltery.mapping.models import ContactLink, Mapping
 from psaltery.posting.counterparts import Counterparts
 from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.posting.orders import billed
 from psaltery.posting.policy import read_policy
 from psaltery.posting.situation import (
     AccountFact,
@@ -95,6 +96,7 @@ def gather(
     counterparts = Counterparts(organisation, rows, links.values())
     people = _Contacts(organisation, companies.values(), contact_links.values())
     same_numbers = twins(organisation, rows)
+    billed_orders = billed(organisation, rows)
     ours = _exported_by_us([row for row in rows if row.posted and row.pk not in links])
     planned = []
     for posting, row in zip(postings, rows, strict=True):
@@ -118,6 +120,7 @@ def gather(
             source_url=source_url(row),
             route=posting.trace.get("route", {}),
             twin=same_numbers.get(row.pk),
+            billed=row.pk in billed_orders,
             waived=frozenset(posting.waived),
             exported_by_us=row.pk in ours,
         )

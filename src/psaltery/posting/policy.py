@@ -17,7 +17,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     credit_notes: bool = True  # whether credit memos become credit notes
     bills: bool = False  # whether what procurement received becomes bills
     bill_status: Status = Status.DRAFT  # what bills become: approvals stay in the books
-    expenses: Literal["off", "bills"] = "off"  # whether approved expenses become bills
+    purchase_orders: bool = False  # whether orders go to the books until their bill has come
+    # Whether approved expenses become bills, or money spent from this account (its id).
+    expenses: Literal["off", "bills", "spend"] = "off"
+    spend_account: str = ""
     items: bool = False  # whether products become items of the books, named on the lines
     psa_payments: bool = False  # whether payments entered in the PSA are entered in the books
     create_contacts: bool = True
@@ -48,6 +51,7 @@ def posted_kinds(policy: Policy) -> tuple[DocumentKind, ...]:
         DocumentKind.INVOICE: True,
         DocumentKind.CREDIT_MEMO: policy.credit_notes,
         DocumentKind.BILL: policy.bills,
-        DocumentKind.EXPENSE: policy.expenses == "bills",
+        DocumentKind.EXPENSE: policy.expenses != "off",
+        DocumentKind.PURCHASE_ORDER: policy.purchase_orders,
     }
     return tuple(kind for kind, posted in wanted.items() if posted)

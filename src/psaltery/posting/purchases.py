@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from psaltery.posting.draft import is_purchase
+from psaltery.posting.draft import is_purchase, kind_of
 from psaltery.posting.situation import Existing, Linked, Situation
 from psaltery.records.books import Status
-from psaltery.records.drafts import Outcome
+from psaltery.records.drafts import BooksKind, Outcome
 from psaltery.records.money import cents
 from psaltery.records.psa import DocumentKind
 from psaltery.review.reasons import Reason
@@ -16,7 +16,7 @@ _GONE = (Status.VOIDED, Status.DELETED)
 def is_approved(situation: Situation, link: Linked) -> bool:
     """Whether somebody approved the bill in the books: what they saw is not changed behind them."""
     return (
-        is_purchase(situation.document)
+        kind_of(situation) is BooksKind.BILL
         and link.status is Status.AUTHORISED
         and situation.book.policy.bill_status is not Status.AUTHORISED
     )

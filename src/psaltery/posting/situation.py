@@ -58,6 +58,7 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
     """The document in the books that this one already is."""
 
     books_id: str
+    kind: str = ""  # a BooksKind
     fingerprint: str  # of the PSA document as it was posted
     status: Status
     has_money: bool  # payments or credits are applied to it
@@ -106,6 +107,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     books_number: str = ""  # chosen by a person where the PSA's number is taken
     source_url: str = ""  # deep link to the document in the PSA
     twin: Twin | None = None  # bills only
+    billed: bool = False  # purchase orders only: all has come, and its bills are in the books
     waived: frozenset[str] = frozenset()  # codes that a person has let pass for this document
     exported_by_us: bool = False  # the PSA's mark of an export is from an earlier write of ours
     reissue: bool = False  # a person has said that it is written anew, beside the linked one

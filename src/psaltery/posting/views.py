@@ -45,6 +45,7 @@ KINDS = {
     DocumentKind.CREDIT_MEMO: "Credit memo",
     DocumentKind.BILL: "Bill",
     DocumentKind.EXPENSE: "Expense",
+    DocumentKind.PURCHASE_ORDER: "Purchase order",
 }
 
 

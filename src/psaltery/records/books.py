@@ -22,6 +22,7 @@ class Status(StrEnum):
     PAID = "paid"
     VOIDED = "voided"
     DELETED = "deleted"
+    BILLED = "billed"  # a purchase order whose bill has come
     UNKNOWN = "unknown"
 
 
@@ -109,6 +110,7 @@ class CreditNote(msgspec.Struct, frozen=True, kw_only=True):
     tax: Decimal = ZERO
     total: Decimal = ZERO
     remaining: Decimal = ZERO
+    lines: tuple[InvoiceLine, ...] = ()
     updated_at: datetime | None = None
 
 

@@ -16,6 +16,8 @@ class BooksKind(StrEnum):
     INVOICE = "invoice"
     BILL = "bill"
     CREDIT_NOTE = "credit_note"
+    PURCHASE_ORDER = "purchase_order"
+    SPEND = "spend"  # money spent from a bank account, with its lines
 
 
 class Action(StrEnum):
@@ -61,6 +63,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     branding_theme_id: str = ""
     rate: Decimal | None = None
     moved_from: date | None = None  # the PSA's date, where it lies in a locked period
+    bank_account_id: str = ""  # money spent: from which account
     external_id: str = ""  # set for an update or a void
     subtotal: Decimal = ZERO  # what we expect the books to compute
     tax: Decimal = ZERO

@@ -17,10 +17,11 @@ class DocumentKind(StrEnum):
     CREDIT_MEMO = "credit_memo"
     BILL = "bill"  # procurement received
     EXPENSE = "expense"
+    PURCHASE_ORDER = "purchase_order"
 
 
-# What is owed to others: bills in the books.
-PURCHASES = (DocumentKind.BILL, DocumentKind.EXPENSE)
+# What is, or is going to be, owed to others; it has accounts and taxes of its own.
+PURCHASES = (DocumentKind.BILL, DocumentKind.EXPENSE, DocumentKind.PURCHASE_ORDER)
 
 
 class Company(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +195,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     total: Decimal = ZERO
     payments: Decimal = ZERO
     credits: Decimal = ZERO
-    balance: Decimal = ZERO
+    balance: Decimal = ZERO  # open; of a purchase order, what has not been received yet
     agreement: str = ""
     agreement_type: str = ""
     ticket_id: str = ""

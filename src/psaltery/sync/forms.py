@@ -54,7 +54,21 @@ class OrganisationForm(forms.Form):
     bill_status = forms.ChoiceField(label="Bills are", choices=BILL_STATUSES)
     expenses = forms.ChoiceField(
         label="Approved expenses",
-        choices=[("off", "are not posted"), ("bills", "become bills, owed to the member")],
+        choices=[
+            ("off", "are not posted"),
+            ("bills", "become bills, owed to the member"),
+            ("spend", "become money spent"),
+        ],
+    )
+    spend_account = forms.ChoiceField(
+        label="Money is spent from",
+        help_text="For expenses that become money spent. Connect with bank transactions allowed.",
+        required=False,
+    )
+    purchase_orders = forms.BooleanField(
+        label="Purchase orders go to the books",
+        help_text="Kept up to date until all was received and its bill is posted: billed then.",
+        required=False,
     )
     items = forms.BooleanField(
         label="Products become items",
@@ -111,6 +125,7 @@ class OrganisationForm(forms.Form):
         # Where nothing is ever written, nothing about writing is offered.
         self.posts = self._manifest.role == Role.BOOKS and not organisation.connection.read_only
         if self.posts:
+            self._choose("spend_account", _banks(organisation))
             self._choose("adjustment_account", _accounts(organisation))
             self._choose("branding_theme_id", _themes(organisation))
         else:
@@ -169,7 +184,8 @@ class OrganisationForm(forms.Form):
 
 
 POLICY = (
-    *("status", "credit_notes", "bills", "bill_status", "expenses", "items"),
+    *("status", "credit_notes", "bills", "bill_status", "expenses", "spend_account"),
+    *("purchase_orders", "items"),
     "psa_payments",
     "create_contacts",
     *("post_from", "due_days"),
@@ -203,6 +219,11 @@ def _accounts(organisation: Organisation) -> list[tuple[str, str]]:
     rows = LedgerAccount.objects.filter(organisation=organisation).exclude(code="")
     usable = [(row.code, str(row)) for row in rows if not account_problem(row)]
     return [("", "The books' own account for rounding"), *usable]
+
+
+def _banks(organisation: Organisation) -> list[tuple[str, str]]:
+    rows = LedgerAccount.objects.filter(organisation=organisation, type="BANK", active=True)
+    return [("", "No account is chosen"), *((row.external_id, str(row)) for row in rows)]
 
 
 def _themes(organisation: Organisation) -> list[tuple[str, str]]:

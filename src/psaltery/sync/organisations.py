@@ -13,9 +13,10 @@ from psaltery.audit.service import record_change
 from psaltery.connections.models import Budget, Feed, Organisation
 from psaltery.connections.opening import source_of
 from psaltery.kit.clock import now
+from psaltery.ledger.models import LedgerAccount
 from psaltery.matching.taken import service as taken
 from psaltery.posting.policy import Policy, read_policy, stored_policy
-from psaltery.sync import push
+from psaltery.sync import force, push
 
 LEAST_SECONDS, MOST_SECONDS = 300, 86_400
 WORDS = {
@@ -24,6 +25,8 @@ WORDS = {
     "bills": "post bills",
     "bill_status": "status of bills",
     "expenses": "expenses become",
+    "spend_account": "account of money spent",
+    "purchase_orders": "post purchase orders",
     "items": "post products as items",
     "psa_payments": "post the PSA's payments",
     "create_contacts": "create contacts",
@@ -75,6 +78,8 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
             )
     if not policy:
         return Changed(words)
+    if any(word.startswith(WORDS["purchase_orders"]) for word in policy):
+        _read_orders()
     if read_policy(organisation.settings).psa_payments:
         taken.switched_on(organisation)
     # What was left out by the old policy may go by the new one.
@@ -82,6 +87,7 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
 
 
 def _policy(organisation: Organisation, wanted: Policy) -> list[str]:
+    _check_spending(organisation, wanted)
     before = msgspec.structs.asdict(read_policy(organisation.settings))
     after = msgspec.structs.asdict(wanted)
     different = [name for name in after if before[name] != after[name]]
@@ -93,6 +99,29 @@ def _policy(organisation: Organisation, wanted: Policy) -> list[str]:
         f"{WORDS.get(name, name)} {_text(before[name])} → {_text(after[name])}"
         for name in different
     ]
+
+
+def _check_spending(organisation: Organisation, wanted: Policy) -> None:
+    """Raises BadSettings where expenses can't be entered as money spent."""
+    if wanted.expenses != "spend":
+        return
+    rows = LedgerAccount.objects.filter(organisation=organisation, type="BANK", active=True)
+    if not rows.filter(external_id=wanted.spend_account).exists():
+        raise BadSettings(
+            "Choose the bank account that expenses are spent from.", which="spend_account"
+        )
+    granted = organisation.connection.scopes
+    if granted and "accounting.banktransactions" not in granted.split():
+        raise BadSettings(
+            "The connection may not create bank transactions: allow them on it, and reconnect.",
+            which="expenses",
+        )
+
+
+def _read_orders() -> None:
+    """Orders were not kept while nobody wanted them: they are read from the start."""
+    for feed in Feed.objects.filter(name="purchase_orders", organisation__chosen=True):
+        force.feed(feed, full=True)
 
 
 def _text(value: object) -> str:

@@ -19,6 +19,7 @@ from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
 from psaltery.matching.service import books_changed
 from psaltery.matching.taken import service as taken
+from psaltery.posting.orders import without_orders
 from psaltery.posting.watch import examine
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
@@ -146,7 +147,7 @@ def _store(feed: Feed, page: Page[Any]) -> int:
 
 
 def _store_desk(organisation: Organisation, page: Page[Any]) -> int:
-    stored = desk.remember(organisation.connection, page.records)
+    stored = desk.remember(organisation.connection, without_orders(page.records))
     if stored.documents:
         push.enqueue(stored.documents)
     for books in taken.psa_changed(organisation.connection, stored.touched):

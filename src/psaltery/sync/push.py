@@ -31,6 +31,7 @@ from psaltery.posting.carry_out import carry_out
 from psaltery.posting.items import keep_in_step
 from psaltery.posting.leftovers import GRACE, settle_leftovers, unripe
 from psaltery.posting.models import Link, Posting, Reissue
+from psaltery.posting.orders import of_bills
 from psaltery.posting.plan import gather, read_document
 from psaltery.posting.policy import posted_kinds, read_policy
 from psaltery.posting.reissue import carry_out as reissues
@@ -302,6 +303,8 @@ def _after_links(organisation: Organisation, documents: Sequence[int]) -> None:
         if linked(organisation, documents) | taken.linked(organisation, documents):
             queue.payments(organisation.pk)
         queue.marks(organisation.pk)
+        if orders := of_bills(documents):
+            enqueue(orders)
 
 
 # The mark in the PSA, after the books have it.

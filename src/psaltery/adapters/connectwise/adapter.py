@@ -25,6 +25,7 @@ _WINDOWS = {
     "invoice": "InvoiceFV",
     "credit_memo": "InvoiceFV",
     "bill": "PurchaseOrderFV",
+    "purchase_order": "PurchaseOrderFV",
     "expense": "ExpenseFV",
     "company": "CompanyFV",
     "contact": "ContactFV",
@@ -62,8 +63,8 @@ class ConnectWise:
         if kind in (DocumentKind.INVOICE, DocumentKind.CREDIT_MEMO):
             return self._reader.one(external_id)
         try:
-            if kind is DocumentKind.BILL:
-                return self._bill(external_id)
+            if kind in (DocumentKind.BILL, DocumentKind.PURCHASE_ORDER):
+                return self._of_order(kind, external_id)
             entry = self._client.expense(external_id)
         except Rejected as refused:
             if has_code(refused, NOT_FOUND):
@@ -71,10 +72,12 @@ class ConnectWise:
             raise
         return procurement.expense(entry, self._finder.locations())
 
-    def _bill(self, external_id: str) -> Document | None:
+    def _of_order(self, kind: DocumentKind, external_id: str) -> Document | None:
         order_id, _ = procurement.order_of(external_id)
-        bills = self._feeds.bills(self._client.purchase_order(order_id))
-        return next((bill for bill in bills if bill.external_id == external_id), None)
+        for found in self._feeds.of_order(self._client.purchase_order(order_id)):
+            if (found.kind, found.external_id) == (kind, external_id):
+                return found
+        return None
 
     # -- payments ------------------------------------------------------------------------------
 
@@ -130,6 +133,8 @@ class ConnectWise:
     def mark_posted(self, kind: DocumentKind, external_id: str, identifier: str) -> str:
         """Mark as exported under our identifier, idempotently; the batch's id, or "" when
         ConnectWise keeps no such mark for it. See posted.py."""
+        if kind is DocumentKind.PURCHASE_ORDER:
+            return ""  # the export knows what was received, not what was ordered
         return posted.mark(self._client, kind, external_id, identifier)
 
     def unmark_posted(self, batch_id: str) -> None:

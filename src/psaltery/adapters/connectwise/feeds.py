@@ -100,14 +100,16 @@ class Feeds:
     def _purchase_orders(self, cursor: Cursor) -> Page[Document]:
         path = "/procurement/purchaseorders"
         rows, cursor = self._changed(path, wire.PurchaseOrder, cursor, DOCUMENTS, count=False)
-        found = [bill for order in rows.rows for bill in self.bills(order)]
+        found = [document for order in rows.rows for document in self.of_order(order)]
         return _page(found, rows, cursor)
 
-    def bills(self, order: wire.PurchaseOrder) -> list[Document]:
-        """The bills of what was received of one order."""
+    def of_order(self, order: wire.PurchaseOrder) -> list[Document]:
+        """The bills of what was received of one order, and the order itself."""
         path = f"/procurement/purchaseorders/{order.id}/lineitems"
         lines = list(self._client.every(path, wire.PurchaseOrderLine))
-        return procurement.bills(order, lines, self._finder.of_orders(lines))
+        known = self._finder.of_orders(lines)
+        whole = procurement.purchase_order(order, lines, known)
+        return [*procurement.bills(order, lines, known), *([whole] if whole.lines else [])]
 
     def _expenses(self, cursor: Cursor) -> Page[Document]:
         path = "/expense/entries"

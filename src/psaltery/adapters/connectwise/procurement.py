@@ -124,6 +124,45 @@ def _bill(
     )
 
 
+def purchase_order(
+    order: wire.PurchaseOrder, lines: Iterable[wire.PurchaseOrderLine], known: Known
+) -> Document:
+    """The order itself, with all that was ordered; `balance` is what has not been received."""
+    wanted = [
+        line
+        for line in sorted(lines, key=lambda line: (line.line_number or 0, line.id))
+        if not line.canceled_flag and not _carries_number(line)
+    ]
+    location = name(order.location) or known.locations.get(order.location_id or 0, "")
+    ordered = [_line(order, line, location, known, whole=True) for line in wanted]
+    waiting = [o for o, line in zip(ordered, wanted, strict=True) if not _received(line)]
+    parts = [*ordered, *_freight(order, location, known)]
+    subtotal = sum((part.amount for part in parts), ZERO)
+    tax = sum((part.tax or ZERO for part in parts), ZERO)
+    changed = updated_at(order)
+    last = changed.date() if changed else date(1970, 1, 1)
+    return Document(
+        external_id=str(order.id),
+        kind=DocumentKind.PURCHASE_ORDER,
+        type="PurchaseOrder",
+        number=text(order.po_number) or str(order.id),
+        company_id=ref_id(order.vendor_company),
+        company_name=name(order.vendor_company),
+        currency=currency(order.currency),
+        issued_on=day(order.po_date) or last,
+        status=name(order.status),
+        location=location,
+        department=name(order.business_unit),
+        tax_code=_tax_code(order, known),
+        subtotal=subtotal,
+        tax=tax,
+        total=subtotal + tax,
+        balance=sum((part.amount for part in waiting), ZERO),
+        lines=tuple(parts),
+        updated_at=changed,
+    )
+
+
 def _carries_number(line: wire.PurchaseOrderLine) -> bool:
     return identifier(line.product).upper() == SUPPLIER_INVOICE
 
@@ -141,9 +180,16 @@ def _tax_code(order: wire.PurchaseOrder, known: Known) -> str:
 
 
 def _line(
-    order: wire.PurchaseOrder, line: wire.PurchaseOrderLine, location: str, known: Known
+    order: wire.PurchaseOrder,
+    line: wire.PurchaseOrderLine,
+    location: str,
+    known: Known,
+    *,
+    whole: bool = False,
 ) -> DocumentLine:
-    quantity, received = amount(line.quantity), amount(line.received_quantity)
+    """What was received of a line, or (`whole`) all that was ordered."""
+    quantity = amount(line.quantity)
+    received = quantity if whole else amount(line.received_quantity)
     whole = received == quantity
     value = amount(line.unit_cost) * received
     tax = amount(line.tax)

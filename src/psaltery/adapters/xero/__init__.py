@@ -41,6 +41,9 @@ _READ_WRITE = (
     "accounting.settings.read",
 )
 
+# Only asked for where it is wanted: money spent is entered on bank accounts.
+BANK = "accounting.banktransactions"
+
 MANIFEST = Manifest(
     kind="xero",
     label="Xero",
@@ -73,6 +76,13 @@ MANIFEST = Manifest(
             help="Shown once when it is generated. Leave empty for a PKCE app.",
             secret=True,
             required=False,
+        ),
+        CredentialField(
+            name="bank",
+            label="Bank transactions",
+            help="Needed only to enter expenses as money spent.",
+            required=False,
+            choices=(("no", "Not needed"), ("yes", "May be created: expenses as money spent")),
         ),
     ),
     feeds=(
@@ -124,7 +134,9 @@ def oauth(fields: Mapping[str, str], addresses: Mapping[str, str], *, read_only:
         raise BadSettings("This type of app needs its client secret.", which="client_secret")
     identity = (addresses.get("identity") or IDENTITY).rstrip("/")
     login = (addresses.get("login") or LOGIN).rstrip("/")
-    scopes = _READ if read_only else _READ_WRITE
+    scopes: tuple[str, ...] = _READ if read_only else _READ_WRITE
+    if fields.get("bank") == "yes" and not read_only:
+        scopes = (*scopes, BANK)
     return OAuthApp(
         client_id=fields["client_id"],
         client_secret="" if mode == PKCE else secret,

@@ -15,7 +15,9 @@ from psaltery.adapters.xero.outcomes import (
     invoice_outcome,
     item_outcome,
     note_outcome,
+    order_outcome,
     outcomes,
+    spend_outcome,
 )
 from psaltery.records.books import BooksSettings, Customer, Organisation, Settlement, Tenant
 from psaltery.records.drafts import (
@@ -110,6 +112,10 @@ class XeroBooks:
         """Documents of these numbers in any status; one number may be that of several bills."""
         if kind is BooksKind.CREDIT_NOTE:
             return self._find_credit_notes(numbers)
+        if kind is BooksKind.PURCHASE_ORDER:
+            return tuple(self._find_orders(numbers))
+        if kind is BooksKind.SPEND:
+            return self._find_spent(numbers)
         type_ = _TYPES[kind]
         joined = [number for number in numbers if number and "," not in number]
         found = [
@@ -141,11 +147,36 @@ class XeroBooks:
         found = _any_of("CreditNoteNumber", numbers, many, one)
         return tuple(note_outcome(raw) for raw in found if raw.type == "ACCRECCREDIT")
 
+    def _find_orders(self, numbers: Sequence[str]) -> Iterator[Outcome]:
+        for number in dict.fromkeys(numbers):
+            found = client.purchase_order(self._api, number)
+            for raw in found.records if found else ():
+                # A look-up by number may also find an order by its id.
+                if raw.number.casefold() == number.casefold():
+                    yield order_outcome(raw)
+
+    def _find_spent(self, references: Sequence[str]) -> tuple[Outcome, ...]:
+        """Money spent under exactly these references, deleted entries included."""
+
+        def many(where: str) -> list[Any]:
+            return client.bank_transactions_where(self._api, f'Type=="SPEND" AND ({where})').records
+
+        plain = [text for text in references if not _needs_search(text)]
+        wanted = {text.casefold() for text in plain}
+        found = map(spend_outcome, _any_of("Reference", plain, many, lambda _: []))
+        return tuple(one for one in found if one.number.casefold() in wanted)
+
     def get_document(self, kind: BooksKind, external_id: str) -> Outcome | None:
         """The document as it is now; None when Xero does not know it."""
         if kind is BooksKind.CREDIT_NOTE:
             notes = client.credit_note(self._api, external_id)
             return note_outcome(notes.records[0]) if notes and notes.records else None
+        if kind is BooksKind.PURCHASE_ORDER:
+            orders = client.purchase_order(self._api, external_id)
+            return order_outcome(orders.records[0]) if orders and orders.records else None
+        if kind is BooksKind.SPEND:
+            spent = client.bank_transaction(self._api, external_id)
+            return spend_outcome(spent.records[0]) if spent and spent.records else None
         invoices = client.invoice(self._api, external_id)
         return invoice_outcome(invoices.records[0]) if invoices and invoices.records else None
 
@@ -228,6 +259,8 @@ class XeroBooks:
             "contact": f"https://go.xero.com/app/{code}/contacts/contact/{identity}",
             "bill": f"{login}/AccountsPayable/Edit.aspx?InvoiceID={identity}",
             "credit_note": f"{login}/AccountsPayable/ViewCreditNote.aspx?creditNoteID={identity}",
+            "purchase_order": f"{login}/Accounts/Payable/PurchaseOrders/View/{identity}/",
+            "spend": f"{login}/Bank/ViewTransaction.aspx?bankTransactionID={identity}",
             "payment": f"{login}/Bank/ViewTransaction.aspx?bankTransactionID={identity}",
         }[kind]
 

@@ -137,6 +137,31 @@ def payments(api: Api, part: Slice) -> wire.Payments:
     return api.page("/Payments", wire.Payments, "payments.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/purchaseorders
+# No list parameter and no optimised filter knows the number: one by one.
+def purchase_order(api: Api, identity: str) -> wire.PurchaseOrders | None:
+    """By id or number; None when unknown."""
+    path = f"/PurchaseOrders/{_path(identity)}"
+    return api.read(path, wire.PurchaseOrders, "purchase_orders.get", {})
+
+
+# https://developer.xero.com/documentation/api/accounting/banktransactions
+def bank_transaction(api: Api, identity: str) -> wire.BankTransactions | None:
+    """By id; None when unknown."""
+    params = {"unitdp": UNIT_DECIMALS}
+    path = f"/BankTransactions/{_path(identity)}"
+    return api.read(path, wire.BankTransactions, "bank_transactions.get", params)
+
+
+# https://developer.xero.com/documentation/api/accounting/banktransactions#optimised-use-of-the-where-filter
+def bank_transactions_where(api: Api, where: str) -> wire.BankTransactions:
+    """Bank transactions that a filter chooses."""
+    params: Params = {"where": where, "unitdp": UNIT_DECIMALS}
+    return api.page(
+        "/BankTransactions", wire.BankTransactions, "bank_transactions.find", Slice(), params
+    )
+
+
 # https://developer.xero.com/documentation/api/accounting/items#get-items
 # The list is not paged and may be long, so only those that are asked for are read.
 def items_where(api: Api, where: str) -> wire.Items:

@@ -29,6 +29,8 @@ _COLLECTIONS = {
     BooksKind.INVOICE.value: "Invoices",
     BooksKind.BILL.value: "Invoices",
     BooksKind.CREDIT_NOTE.value: "CreditNotes",
+    BooksKind.PURCHASE_ORDER.value: "PurchaseOrders",
+    BooksKind.SPEND.value: "BankTransactions",
     CONTACT: "Contacts",
     PAYMENT: "Payments",
     ITEM: "Items",
@@ -40,6 +42,8 @@ ID_MEMBERS = {
     "Contacts": "ContactID",
     "Payments": "PaymentID",
     "Items": "ItemID",
+    "PurchaseOrders": "PurchaseOrderID",
+    "BankTransactions": "BankTransactionID",
 }
 NUMBER_MEMBERS = {
     "Invoices": "InvoiceNumber",
@@ -47,11 +51,15 @@ NUMBER_MEMBERS = {
     "Contacts": "ContactNumber",
     "Payments": "Reference",
     "Items": "Code",
+    "PurchaseOrders": "PurchaseOrderNumber",
+    "BankTransactions": "Reference",
 }
 _TYPES = {
     BooksKind.INVOICE: "ACCREC",
     BooksKind.BILL: "ACCPAY",
     BooksKind.CREDIT_NOTE: "ACCRECCREDIT",
+    BooksKind.PURCHASE_ORDER: "",
+    BooksKind.SPEND: "SPEND",
 }
 _TAX_MODES = {
     TaxMode.EXCLUSIVE: "Exclusive",
@@ -87,7 +95,7 @@ def document(action: Action, draft: Draft) -> dict[str, Any]:
     """
     plural = collection(draft.kind)
     if action is Action.VOID:
-        return {ID_MEMBERS[plural]: draft.external_id, "Status": _end_of(draft.status)}
+        return {ID_MEMBERS[plural]: draft.external_id, "Status": _end_of(draft)}
     element = {
         ID_MEMBERS[plural]: draft.external_id if action is Action.UPDATE else "",
         "Type": _TYPES[draft.kind],
@@ -180,22 +188,32 @@ def payment(draft: PaymentDraft) -> dict[str, Any]:
     }
 
 
-def _end_of(status: Status) -> str:
+def _end_of(draft: Draft) -> str:
     never_posted = (Status.DRAFT, Status.SUBMITTED, Status.DELETED)
-    return "DELETED" if status in never_posted else "VOIDED"
+    # Neither purchase orders nor bank transactions know the word voided.
+    deleted = draft.kind in (BooksKind.PURCHASE_ORDER, BooksKind.SPEND)
+    return "DELETED" if deleted or draft.status in never_posted else "VOIDED"
 
 
 def _only_of_its_kind(draft: Draft) -> dict[str, Any]:
     if draft.kind is BooksKind.CREDIT_NOTE:
         return {"Reference": _text(draft.reference, TEXT_MOST)}
+    if draft.kind is BooksKind.PURCHASE_ORDER:
+        return {}
+    if draft.kind is BooksKind.SPEND:
+        return {"BankAccount": {"AccountID": draft.bank_account_id}, "Url": _url(draft)}
     shared = {
         "DueDate": draft.due_on.isoformat() if draft.due_on else "",
-        # Xero is said to refuse a source link with its own name in it.
-        "Url": "" if "xero" in draft.url.lower() else draft.url,
+        "Url": _url(draft),
     }
     if draft.kind is BooksKind.BILL:
         return shared  # a bill has no Reference: its number is what the page calls so
     return shared | {"Reference": _text(draft.reference, TEXT_MOST)}
+
+
+def _url(draft: Draft) -> str:
+    # Xero is said to refuse a source link with its own name in it.
+    return "" if "xero" in draft.url.lower() else draft.url
 
 
 def _line(line: DraftLine) -> dict[str, Any]:

@@ -5,6 +5,7 @@ elements may carry warnings. https://developer.xero.com/documentation/api/accoun
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -89,6 +90,10 @@ def _described(element: Element, collection: str) -> Outcome:
         return _contact_outcome(_as(element, wire.Contact))
     if collection == "CreditNotes":
         return note_outcome(_as(element, wire.CreditNote))
+    if collection == "PurchaseOrders":
+        return order_outcome(_as(element, wire.PurchaseOrder))
+    if collection == "BankTransactions":
+        return spend_outcome(_as(element, wire.BankTransaction))
     if collection == "Items":
         return item_outcome(_as(element, wire.Item))
     if collection == "Payments":
@@ -139,6 +144,41 @@ def _contact_outcome(raw: wire.Contact) -> Outcome:
         status=Status.UNKNOWN,
         contact_id=_real(raw.contact_id),
         reference=raw.name,
+        updated_at=moment(raw.updated),
+    )
+
+
+def order_outcome(raw: wire.PurchaseOrder) -> Outcome:
+    """A purchase order as it is in Xero."""
+    return Outcome(
+        accepted=True,
+        external_id=_real(raw.purchase_order_id),
+        number=raw.number,
+        status=translate.status(raw.status),
+        contact_id=_real(raw.contact.contact_id),
+        subtotal=raw.sub_total,
+        tax=raw.total_tax,
+        total=raw.total,
+        amount_due=raw.total,
+        updated_at=moment(raw.updated),
+    )
+
+
+def spend_outcome(raw: wire.BankTransaction) -> Outcome:
+    """Money spent as it is in Xero; `number` is its reference. Once it is reconciled nothing is
+    due: it can't be changed any more, as if it were paid."""
+    return Outcome(
+        accepted=True,
+        external_id=_real(raw.bank_transaction_id),
+        number=raw.reference,
+        status=translate.status(raw.status),
+        contact_id=_real(raw.contact.contact_id),
+        subtotal=raw.sub_total,
+        tax=raw.total_tax,
+        total=raw.total,
+        amount_due=Decimal(0) if raw.is_reconciled else raw.total,
+        url=raw.url,
+        reference=raw.reference,
         updated_at=moment(raw.updated),
     )
 

@@ -219,6 +219,31 @@ class Payment(Wire):
     updated: str = msgspec.field(name="UpdatedDateUTC", default="")
 
 
+class PurchaseOrder(Wire):
+    purchase_order_id: str = msgspec.field(name="PurchaseOrderID", default="")
+    number: str = msgspec.field(name="PurchaseOrderNumber", default="")
+    status: str = ""
+    contact: ContactRef = msgspec.field(default_factory=ContactRef)
+    sub_total: Decimal = ZERO
+    total_tax: Decimal = ZERO
+    total: Decimal = ZERO
+    updated: str = msgspec.field(name="UpdatedDateUTC", default="")
+
+
+class BankTransaction(Wire):
+    bank_transaction_id: str = msgspec.field(name="BankTransactionID", default="")
+    type: str = ""
+    status: str = ""
+    reference: str = ""
+    contact: ContactRef = msgspec.field(default_factory=ContactRef)
+    sub_total: Decimal = ZERO
+    total_tax: Decimal = ZERO
+    total: Decimal = ZERO
+    is_reconciled: bool = False
+    url: str = ""
+    updated: str = msgspec.field(name="UpdatedDateUTC", default="")
+
+
 class Item(Wire):
     item_id: str = msgspec.field(name="ItemID", default="")
     code: str = ""
@@ -304,6 +329,14 @@ class CreditNotes(Envelope):
 
 class Payments(Envelope):
     records: list[Payment] = msgspec.field(name="Payments", default=[])
+
+
+class PurchaseOrders(Envelope):
+    records: list[PurchaseOrder] = msgspec.field(name="PurchaseOrders", default=[])
+
+
+class BankTransactions(Envelope):
+    records: list[BankTransaction] = msgspec.field(name="BankTransactions", default=[])
 
 
 class Items(Envelope):

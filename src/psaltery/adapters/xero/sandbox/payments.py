@@ -278,13 +278,18 @@ def view(payment: Document) -> Document:
 def bank_transaction(writing: Writing, sent: Document) -> Applied:
     """Money in or out; the overpayment and prepayment types also open a credit."""
     books, kind = writing.books, str(sent.get("Type") or "")
+    existing = _changeable(writing, sent)
+    if existing and sent.get("Status") == "DELETED":
+        documents.check_lock(books, documents.day_in(existing))
+        return Applied(books.touch("BankTransactions", {**existing, "Status": "DELETED"}))
     allowed = [f"{way}{of}" for way in ("RECEIVE", "SPEND") for of in ("", "-OVERPAYMENT", "-PREPAYMENT")]  # fmt: skip  # noqa: E501
     if kind not in allowed:
         raise Refused("Bank transaction type is not valid")
     account = _account(books, {"Account": sent.get("BankAccount") or {}})
     when = documents.day(sent, "Date") or documents.today(books)
     documents.check_lock(books, when)
-    made: Document = {"BankTransactionID": new_id(), "Type": kind, "Status": "AUTHORISED"}
+    identifier = existing["BankTransactionID"] if existing else new_id()
+    made: Document = {"BankTransactionID": identifier, "Type": kind, "Status": "AUTHORISED"}
     made |= documents.currency(books, sent, {})
     totals = _bank_lines(writing, sent, made, kind)
     contact = contacts.for_document(books, sent.get("Contact"))
@@ -293,6 +298,20 @@ def bank_transaction(writing: Writing, sent: Document) -> Applied:
     made |= {"IsReconciled": bool(sent.get("IsReconciled")), "HasAttachments": False}
     made |= documents.plain_fields(sent, {}, ("Reference", "Url"))
     return Applied(books.touch("BankTransactions", {**made, **_opened(books, made)}))
+
+
+def _changeable(writing: Writing, sent: Document) -> Document | None:
+    """The transaction that a POST names. Raises `Refused` where it can't be changed any more."""
+    if not writing.updating or not sent.get("BankTransactionID"):
+        return None
+    found = writing.books.get("BankTransactions", str(sent["BankTransactionID"]))
+    if found is None:
+        raise Refused("The bank transaction could not be found")
+    if found.get("IsReconciled"):
+        raise Refused("This Bank Transaction cannot be edited as it has been reconciled")
+    if found["Status"] == "DELETED":
+        raise Refused("This Bank Transaction has been deleted and cannot be edited")
+    return found
 
 
 def _bank_lines(writing: Writing, sent: Document, made: Document, kind: str) -> lines.Totals:

@@ -200,11 +200,16 @@ def ordered(driver: Driver) -> int:
 
 def test_received_orders_become_bills(driver: Driver) -> None:
     order = ordered(driver)
-    assert driver.everything("purchase_orders")[0] == []
+    [whole], _ = driver.everything("purchase_orders")
+    assert isinstance(whole, Document)
+    assert (whole.kind, whole.external_id) == (DocumentKind.PURCHASE_ORDER, str(order))
+    assert whole.balance == sum(line.amount for line in whole.lines) > 0
+    assert driver.adapter.document(DocumentKind.PURCHASE_ORDER, whole.external_id) == whole
+    assert driver.adapter.mark_posted(DocumentKind.PURCHASE_ORDER, whole.external_id, "x") == ""
     purchasing.receive(
         driver.sandbox.world, order, "PS-1", quantities={1: 2}, vendor_invoice="INV-900"
     )
-    [bill], _ = driver.everything("purchase_orders")
+    [bill, whole], _ = driver.everything("purchase_orders")
     assert isinstance(bill, Document)
     assert (bill.kind, bill.external_id) == (DocumentKind.BILL, f"{order}-PS-1")
     assert (bill.vendor_number, bill.location) == ("INV-900", "Sydney")
@@ -217,7 +222,7 @@ def test_received_orders_become_bills(driver: Driver) -> None:
     assert driver.adapter.document(DocumentKind.BILL, "999-PS-1") is None
     batch = driver.adapter.mark_posted(DocumentKind.BILL, bill.external_id, "Psaltery bill")
     assert batch
-    [marked], _ = driver.everything("purchase_orders")
+    [marked, _], _ = driver.everything("purchase_orders")
     assert marked.posted
     driver.adapter.unmark_posted(batch)
     assert not driver.everything("purchase_orders")[0][0].posted
