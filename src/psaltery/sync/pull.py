@@ -25,8 +25,8 @@ from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
-from psaltery.sync.runs import run
 from psaltery.sync.pairing import run_ended
+from psaltery.sync.runs import run
 from psaltery.sync.taken import reconsider as reconsider_taken
 
 SLICE_SECONDS = 20.0
@@ -101,9 +101,9 @@ def _keep(feed: Feed, page: Page[Any], row: Run) -> None:
         cursor.execute("SET LOCAL synchronous_commit TO off")
         changed = _store(feed, page)
         _checkpoint(feed, page, changed)
-    row.read += len(page.records)
         if not page.more:
             run_ended(feed)
+    row.read += len(page.records)
     row.changed += changed
 
 
