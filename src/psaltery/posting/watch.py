@@ -9,6 +9,7 @@ from psaltery.connections.models import Organisation
 from psaltery.ledger.models import BillingInvoice, BillingInvoiceLine
 from psaltery.mapping.models import ContactLink
 from psaltery.posting.drift import BooksLine, BooksState, Difference, compare, sentence
+from psaltery.posting.merged import follow
 from psaltery.posting.models import Link
 from psaltery.records.books import Status
 from psaltery.records.drafts import Action, BooksKind, Draft
@@ -42,7 +43,8 @@ def examine(organisation: Organisation, invoice_ids: Collection[str]) -> int:
         if state is None or _under_way(link):
             continue
         draft = msgspec.convert(link.draft, Draft, strict=False)
-        found = compare(draft, state, names.get(draft.contact_id, ""))
+        name = names.get(draft.contact_id, "")
+        found = compare(follow(organisation, draft, state.contact_id), state, name)
         if found and msgspec.to_builtins(list(found)) != link.accepted:
             held.append(Held(link.document, organisation, [_reason(link, found)]))
         else:

@@ -19,6 +19,7 @@ from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
 from psaltery.matching.service import books_changed
 from psaltery.matching.taken import service as taken
+from psaltery.posting.merged import drifting
 from psaltery.posting.orders import without_orders
 from psaltery.posting.watch import examine
 from psaltery.sync import push, queue
@@ -143,6 +144,7 @@ def _store(feed: Feed, page: Page[Any]) -> int:
         queue.payments(organisation.pk)
     if feed.name == "contacts" and stored.changed:
         push.reconsider(organisation, prefix="contact_")
+        examine(organisation, drifting(organisation))
     return stored.changed
 
 
