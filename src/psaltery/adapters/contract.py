@@ -52,6 +52,7 @@ class FeedSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     label: str
     seconds: int = 21600
+    on_demand: bool = False  # begun with the first document of ours that it is about
     full_pass_seconds: int = 604800  # a pass over everything, for what deltas miss by design
 
 

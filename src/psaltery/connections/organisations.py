@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from psaltery.adapters import registry
-from psaltery.adapters.contract import Role
+from psaltery.adapters.contract import FeedSpec, Role
 from psaltery.adapters.errors import BadSettings
 from psaltery.audit import service as audit
 from psaltery.connections.budgets import make_budget
@@ -109,11 +109,27 @@ def start(organisation: Organisation) -> None:
     organisation.save(update_fields=["chosen"])
     make_budget(organisation, manifest)
     for feed in manifest.feeds:
-        Feed.objects.get_or_create(
-            organisation=organisation,
-            name=feed.name,
-            defaults={"seconds": feed.seconds, "due_at": now()},
-        )
+        if not feed.on_demand:
+            begin_feed(organisation, feed)
+
+
+def begin_feed(organisation: Organisation, feed: FeedSpec) -> None:
+    """A feed is there, and due at once when it was not."""
+    Feed.objects.get_or_create(
+        organisation=organisation,
+        name=feed.name,
+        defaults={"seconds": feed.seconds, "due_at": now()},
+    )
+
+
+BILLS = "bills"  # a feed that is read where bills of ours are to be watched
+
+
+def begin_demanded(organisation: Organisation, name: str) -> None:
+    """The same for a feed that is only read where there is something of ours to watch."""
+    for feed in registry.manifest(organisation.connection.kind).feeds:
+        if feed.on_demand and feed.name == name:
+            begin_feed(organisation, feed)
 
 
 def pin(organisation: Organisation, facts: Facts) -> bool:

@@ -56,7 +56,10 @@ def compare(draft: Draft, books: BooksState, contact_name: str = "") -> tuple[Di
     """
     if books.status in _GONE:
         return (Difference(field="status", ours=draft.status.value, theirs=books.status.value),)
-    return (*_head(draft, books, contact_name), *_lines(draft.lines, books.lines))
+    head = _head(draft, books, contact_name)
+    if draft.kind is BooksKind.CREDIT_NOTE and not books.lines and not head:
+        return ()  # a list of the books may leave lines out; the sums say that nothing changed
+    return (*head, *_lines(draft.lines, books.lines))
 
 
 def _head(draft: Draft, books: BooksState, contact_name: str) -> list[Difference]:
@@ -68,6 +71,11 @@ def _head(draft: Draft, books: BooksState, contact_name: str) -> list[Difference
         ("tax", str(cents(draft.tax)), str(cents(books.tax))),
         ("total", str(cents(draft.total)), str(cents(books.total))),
     ]
+    if draft.kind is BooksKind.BILL:
+        # A bill has no reference in the books: that is what its number is called there.
+        pairs = [pair for pair in pairs if pair[0] != "reference"]
+    if draft.kind is BooksKind.CREDIT_NOTE:
+        pairs = [pair for pair in pairs if pair[0] != "due date"]
     found = [Difference(field=f, ours=ours, theirs=theirs) for f, ours, theirs in pairs]
     if draft.contact_id != books.contact_id:
         ours = contact_name or draft.contact_id

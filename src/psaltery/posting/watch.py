@@ -24,15 +24,53 @@ def examine(organisation: Organisation, invoice_ids: Collection[str]) -> int:
 
     Must run inside the page's transaction.
     """
-    links = list(
-        Link.objects.filter(
-            organisation=organisation,
-            books_kind=BooksKind.INVOICE,
-            books_id__among=list(invoice_ids),
-        )
-        .exclude(draft={})
-        .select_related("document")
+    links = _linked(organisation, [BooksKind.INVOICE], invoice_ids)
+    return _examine(organisation, links, _states(organisation, [link.books_id for link in links]))
+
+
+def examine_records(organisation: Organisation, records: Iterable[object]) -> int:
+    """The same for bills and credit notes, whose lines the mirror does not keep: as just read.
+
+    Must run inside the page's transaction.
+    """
+    read = {
+        one.external_id: state
+        for one in records
+        if isinstance(one, Invoice | CreditNote) and (state := _state(one)) is not None
+    }
+    links = _linked(organisation, [BooksKind.BILL, BooksKind.CREDIT_NOTE], read)
+    return _examine(organisation, links, read)
+
+
+def _linked(organisation: Organisation, kinds: list[BooksKind], ids: Collection[str]) -> list[Link]:
+    """Documents of ours among these; what was adopted has no draft to compare with."""
+    rows = Link.objects.filter(
+        organisation=organisation, books_kind__in=kinds, books_id__among=list(ids)
     )
+    return list(rows.exclude(draft={}).select_related("document")) if ids else []
+
+
+def _state(one: Invoice | CreditNote) -> BooksState | None:
+    if isinstance(one, Invoice) and one.kind == "receivable":
+        return None
+    return BooksState(
+        number=one.number, contact_id=one.customer_id, contact_name=one.customer_name,
+        status=one.status, issued_on=one.issued_on, reference=one.reference, total=one.total,
+        due_on=one.due_on if isinstance(one, Invoice) else None, tax=one.tax,
+        lines=tuple(
+            BooksLine(
+                description=line.description, quantity=line.quantity, tracking=line.tracking,
+                unit_amount=line.unit_amount, account_code=line.account_code,
+                tax_type=line.tax_type,
+            )
+            for line in one.lines
+        ),
+    )  # fmt: skip
+
+
+def _examine(
+    organisation: Organisation, links: list[Link], states: Mapping[str, BooksState]
+) -> int:
     if not links:
         return 0
     states = _states(organisation, [link.books_id for link in links])

@@ -11,7 +11,7 @@ from psaltery.adapters.contract import Books, Page, Role
 from psaltery.adapters.errors import Failure
 from psaltery.connections import opening
 from psaltery.connections.models import Feed, Organisation
-from psaltery.connections.organisations import pin
+from psaltery.connections.organisations import BILLS, pin
 from psaltery.connections.service import note_success
 from psaltery.desk import service as desk
 from psaltery.desk.models import Company
@@ -21,7 +21,7 @@ from psaltery.matching.service import books_changed
 from psaltery.matching.taken import service as taken
 from psaltery.posting.merged import drifting
 from psaltery.posting.orders import without_orders
-from psaltery.posting.watch import examine
+from psaltery.posting.watch import examine, examine_records
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
@@ -137,6 +137,10 @@ def _store(feed: Feed, page: Page[Any]) -> int:
         if feed.name == "lookups" and changed:
             push.catalogue_changed()
         return changed
+    drifted = examine_records(organisation, page.records)
+    if feed.name == BILLS:
+        # What is owed to vendors is watched for changes of ours, and not mirrored.
+        return drifted
     stored = ledger.remember(organisation, page.records)
     examine(organisation, stored.changed_invoices)
     touched = stored.touched_invoices | stored.changed_invoices

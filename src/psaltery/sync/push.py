@@ -18,7 +18,7 @@ from psaltery.connections.opening import (
     unchecked_adapter,
     writes_blocked,
 )
-from psaltery.connections.organisations import site_of
+from psaltery.connections.organisations import BILLS, begin_demanded, site_of
 from psaltery.connections.service import note_success
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
@@ -300,6 +300,8 @@ def _after_links(organisation: Organisation, documents: Sequence[int]) -> None:
     if not documents:
         return
     with transaction.atomic():
+        if Link.objects.filter(document__in=documents, books_kind=BooksKind.BILL).exists():
+            begin_demanded(organisation, BILLS)
         if linked(organisation, documents) | taken.linked(organisation, documents):
             queue.payments(organisation.pk)
         queue.marks(organisation.pk)

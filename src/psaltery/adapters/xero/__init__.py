@@ -90,6 +90,7 @@ MANIFEST = Manifest(
         FeedSpec(name="contacts", label="Contacts"),
         FeedSpec(name="invoices", label="Invoices"),
         FeedSpec(name="credit_notes", label="Credit notes"),
+        FeedSpec(name="bills", label="Bills", on_demand=True),
         FeedSpec(name="payments", label="Payments"),
         FeedSpec(name="overpayments", label="Overpayments"),
         FeedSpec(name="prepayments", label="Prepayments"),

@@ -118,6 +118,13 @@ def invoices(api: Api, part: Slice) -> wire.Invoices:
     return api.page("/Invoices", wire.Invoices, "invoices.list", part, params)
 
 
+# https://developer.xero.com/documentation/api/accounting/invoices#get-invoices
+def bills(api: Api, part: Slice) -> wire.Invoices:
+    """A page of bills with their lines."""
+    params: Params = {"where": 'Type=="ACCPAY"', "order": "InvoiceID", "unitdp": UNIT_DECIMALS}
+    return api.page("/Invoices", wire.Invoices, "bills.list", part, params)
+
+
 # https://developer.xero.com/documentation/api/accounting/creditnotes#get-creditnotes
 def credit_notes(api: Api, part: Slice) -> wire.CreditNotes:
     """A page of receivable credit notes with their allocations and refunds."""

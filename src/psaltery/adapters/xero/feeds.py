@@ -28,6 +28,7 @@ _SIZES = (PAGE_MOST, 200, 50)
 LISTS: dict[str, tuple[Callable[[Api, Slice], Any], str]] = {
     "contacts": (client.contacts, "contact_id"),
     "invoices": (client.invoices, "invoice_id"),
+    "bills": (client.bills, "invoice_id"),
     "credit_notes": (client.credit_notes, "external_id"),
     "payments": (client.payments, "payment_id"),
     "overpayments": (client.overpayments, "external_id"),

@@ -157,6 +157,7 @@ def credit_note(raw: wire.CreditNote) -> Iterator[CreditNote | Settlement]:
         tax=raw.total_tax,
         total=raw.total,
         remaining=raw.remaining_credit,
+        lines=tuple([_line(line) for line in raw.line_items]),
         updated_at=moment(raw.updated),
     )
     yield from _touches(raw, "credit_note")
@@ -392,6 +393,7 @@ def records_of(feed: str, page: Any) -> tuple[Any, ...]:
 _ONE_EACH: dict[str, Callable[[Any], Any]] = {
     "contacts": customer,
     "invoices": invoice,
+    "bills": invoice,
     "payments": payment,
 }
 _SEVERAL_EACH: dict[str, Callable[[Any], Iterator[Any]]] = {

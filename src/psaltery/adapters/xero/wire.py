@@ -176,6 +176,7 @@ class Credit(Wire):
 class CreditNote(Credit):
     external_id: str = msgspec.field(name="CreditNoteID", default="")
     number: str = msgspec.field(name="CreditNoteNumber", default="")
+    line_items: list[Line] = []
 
 
 # The specification has no number for overpayments; some answers do.
