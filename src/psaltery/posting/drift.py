@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from psaltery.records.books import Status
-from psaltery.records.drafts import Draft, DraftLine
+from psaltery.records.drafts import BooksKind, Draft, DraftLine
 from psaltery.records.money import cents
 
 

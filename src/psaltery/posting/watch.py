@@ -1,7 +1,7 @@
 """Watches what becomes of posted documents in the books: drift is shown, never undone by itself."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -11,7 +11,7 @@ from psaltery.mapping.models import ContactLink
 from psaltery.posting.drift import BooksLine, BooksState, Difference, compare, sentence
 from psaltery.posting.merged import follow
 from psaltery.posting.models import Link
-from psaltery.records.books import Status
+from psaltery.records.books import CreditNote, Invoice, Status
 from psaltery.records.drafts import Action, BooksKind, Draft
 from psaltery.review.reasons import Reason
 from psaltery.review.service import Held, hold, release
@@ -73,7 +73,6 @@ def _examine(
 ) -> int:
     if not links:
         return 0
-    states = _states(organisation, [link.books_id for link in links])
     names = _contact_names(organisation, links)
     held = []
     for link in links:
