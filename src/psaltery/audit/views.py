@@ -164,7 +164,7 @@ def _by_outcome(rows: Rows, value: str) -> Rows:
 
 
 def _by_document(rows: Rows, text: str) -> Rows:
-    return rows.filter(documents__contains=[text])
+    return rows.filter(queries.names_document(text))
 
 
 def _by_customer(rows: Rows, text: str) -> Rows:
