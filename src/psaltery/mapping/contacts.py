@@ -1,11 +1,15 @@
 """Which contact of the books a PSA company is: ids first, then names. Pure; never a guess."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from psaltery.kit.text import comparable_name
+from psaltery.records.drafts import ContactDraft
 from psaltery.records.psa import Company
+
+Facts = Mapping[str, Any]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +64,25 @@ def choose(company: Company, candidates: Sequence[Candidate]) -> Match | Unsure 
             return _one(how, found)
     by_email = [c for c in candidates if company.email and _same(c.email, company.email)]
     return Unsure("contact_ambiguous", tuple(by_email)) if by_email else None
+
+
+_ADDRESS = ("address", "city", "region", "postcode", "country")
+FACTS = ("name", "email", "phone", "tax_number", "account_number", *_ADDRESS)
+
+
+def changes(before: Facts, after: Facts, contact_id: str) -> ContactDraft | None:
+    """What of a contact is to be written, now that the PSA's facts are others; None: nothing.
+
+    Only what changed in the PSA: all else may be the bookkeeper's. What was emptied there stays.
+    """
+    different = {name for name in FACTS if after.get(name) and after[name] != before.get(name)}
+    if different & set(_ADDRESS):
+        different |= set(_ADDRESS)  # the books replace an address as a whole
+    if not different:
+        return None
+    values: dict[str, Any] = {name: after.get(name) or "" for name in different}
+    values["address"] = tuple(values.get("address", ()))
+    return ContactDraft(**{"name": "", **values, "external_id": contact_id})
 
 
 def _one(how: str, found: list[Candidate]) -> Match | Unsure:

@@ -70,6 +70,9 @@ class ContactLink(models.Model):
     contact_name = models.CharField(max_length=500, blank=True)
     how = models.CharField(max_length=32)  # created, number, name, email, person, adopted
     linked_by = models.CharField(max_length=255, blank=True)
+    # The PSA's facts as the books were last told, or as they were when it was linked.
+    written = models.JSONField(default=dict)
+    stale = models.BooleanField(default=False)  # they changed since
     linked_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,6 +1,7 @@
 """Writes of routes, mappings and contact links. Everything is checked before it is saved."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import transaction
 
@@ -10,6 +11,7 @@ from psaltery.audit.service import Source, record_change
 from psaltery.connections.models import Connection, Organisation
 from psaltery.desk.models import Company
 from psaltery.ledger.models import LedgerAccount, LedgerTaxRate, LedgerTrackingOption
+from psaltery.mapping.contacts import FACTS
 from psaltery.mapping.lookup import KEYS, PURCHASE_LISTS, folded
 from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.routing import FIELDS
@@ -284,7 +286,13 @@ def link_contact(
         link, _ = ContactLink.objects.update_or_create(
             organisation=organisation,
             company=company,
-            defaults={"contact_external_id": contact_id, "contact_name": name, "how": how},
+            defaults={
+                "contact_external_id": contact_id,
+                "contact_name": name,
+                "how": how,
+                "written": facts_of(company),
+                "stale": False,
+            },
         )
         record_change(
             f"{company.name} is the contact {name} of {organisation.name} ({how}).",
@@ -292,6 +300,28 @@ def link_contact(
             operation="contact.link",
         )
     return link
+
+
+def facts_of(company: Company) -> dict[str, Any]:
+    """What the PSA says of a company that its contact in the books shows too."""
+    return {name: getattr(company, name) for name in FACTS}
+
+
+def companies_changed(ids: Sequence[int]) -> list[Organisation]:
+    """Companies were read with other content: their contacts are looked at. Returns where."""
+    links = ContactLink.objects.filter(company__in=ids)
+    links.update(stale=True)
+    found = links.select_related("organisation__connection")
+    return list({link.organisation_id: link.organisation for link in found}.values())
+
+
+def remember_facts(organisation: Organisation) -> None:
+    """From now on contacts are kept in step: with what changes, not with what differs already."""
+    links = ContactLink.objects.filter(organisation=organisation).select_related("company")
+    rows = list(links)
+    for link in rows:
+        link.written, link.stale = facts_of(link.company), False
+    ContactLink.objects.bulk_update(rows, ["written", "stale"], batch_size=500)
 
 
 def unlink_contact(link: ContactLink) -> None:

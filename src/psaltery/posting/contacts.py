@@ -9,16 +9,23 @@ from django.db.models import QuerySet
 
 from psaltery.adapters.contract import Books
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
+from psaltery.audit.service import Decision as Told
+from psaltery.audit.service import record_decisions
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Company, Document
 from psaltery.kit.clock import now
 from psaltery.ledger.service import remember
+from psaltery.mapping.contacts import changes
+from psaltery.mapping.models import ContactLink
+from psaltery.mapping.service import facts_of, source
 from psaltery.posting.attempts import OPEN, book_contacts, keep_on_hold, settle_contact
 from psaltery.posting.decide import Decision, NewContact, contact_draft
 from psaltery.posting.models import Attempt, Posting
 from psaltery.posting.plan import Planned, company_record
+from psaltery.posting.policy import read_policy
 from psaltery.records.drafts import Action, ContactDraft, Outcome, Problem
 from psaltery.review.reasons import Reason
+from psaltery.review.service import close_about, open_card
 
 
 def make_contacts(
@@ -71,6 +78,78 @@ def restore_contact(contact_id: str, books: Books) -> str:
         words = " ".join(problem.message for problem in outcome.problems)
         raise BadSettings(words or "The books refused it.", which="contact")
     return str(known.name)
+
+
+def keep_in_step(organisation: Organisation, books: Books) -> int:
+    """Bring contacts whose company changed in the PSA up to date; how many were written.
+
+    To write the same twice does no harm, so that nothing is booked before. What the books refuse
+    opens a card and is tried again when the company changes or somebody says so.
+    """
+    if read_policy(organisation.settings).contacts != "keep":
+        return 0
+    rows = ContactLink.objects.filter(organisation=organisation, stale=True)
+    found: list[tuple[ContactLink, ContactDraft]] = []
+    for link in rows.select_related("company", "organisation__connection"):
+        draft = changes(link.written, facts_of(link.company), link.contact_external_id)
+        if draft is None:
+            _kept(link)
+        else:
+            found.append((link, draft))
+    for start in range(0, len(found), books.batch_size):
+        _update(found[start : start + books.batch_size], books)
+    return len(found)
+
+
+def _update(some: Sequence[tuple[ContactLink, ContactDraft]], books: Books) -> None:
+    elements = [books.prepare(Action.UPDATE, draft) for _, draft in some]
+    try:
+        outcomes = books.send(elements, str(uuid.uuid4()))
+    except Rejected as failure:
+        if len(some) > 1:
+            for one in some:
+                _update([one], books)
+            return
+        outcomes = (Outcome(accepted=False, problems=failure.problems),)
+    for (link, _), element, outcome in zip(some, elements, outcomes, strict=True):
+        with transaction.atomic():
+            _updated(link, outcome, element.body)
+
+
+def _updated(link: ContactLink, outcome: Outcome, body: str) -> None:
+    name, books = link.company.name, link.organisation.name
+    words = " ".join(problem.message for problem in outcome.problems)
+    sentence = f"The contact {link.contact_name} was brought in step with {name} in {books}."
+    if not outcome.accepted:
+        sentence = f"{books} refused to bring {link.contact_name} in step with {name}: {words}"
+    told = Told(
+        sentence=sentence,
+        operation="contact.update",
+        customer=name,
+        detail=body,
+        failed=not outcome.accepted,
+    )
+    record_decisions([(source(link.organisation), told)])
+    if outcome.accepted:
+        _kept(link)
+        return
+    ContactLink.objects.filter(pk=link.pk).update(stale=False)
+    problem = outcome.problems[0] if outcome.problems else Problem(code="rejected", message=words)
+    open_card(
+        link.organisation,
+        Reason(
+            code=problem.code, about=_card_about(link), subject=link.contact_name, sentence=sentence
+        ),
+    )
+
+
+def _card_about(link: ContactLink) -> str:
+    return f"keep:{link.company_id}"
+
+
+def _kept(link: ContactLink) -> None:
+    ContactLink.objects.filter(pk=link.pk).update(written=facts_of(link.company), stale=False)
+    close_about(link.organisation, _card_about(link), "The contact is in step.")
 
 
 def _send_contacts(

@@ -24,6 +24,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     items: bool = False  # whether products become items of the books, named on the lines
     psa_payments: bool = False  # whether payments entered in the PSA are entered in the books
     create_contacts: bool = True
+    # Whether linked contacts follow what changes in the PSA, or are only linked.
+    contacts: Literal["link", "keep"] = "link"
     post_from: date | None = None  # older documents are adopted or skipped, never posted
     due_days: int = 14  # where neither the PSA nor its terms give a due date
     adjustment_cap: Decimal = Decimal("0.05")  # greatest rounding line, and greatest tax override

@@ -85,6 +85,14 @@ class OrganisationForm(forms.Form):
         help_text="Otherwise a document of an unknown customer is held, and you link or create it.",
         required=False,
     )
+    contacts = forms.ChoiceField(
+        label="Linked contacts",
+        choices=[
+            ("link", "are only linked: the books keep their own data"),
+            ("keep", "are kept in step with what changes in the PSA"),
+        ],
+        help_text="Customers and suppliers alike. Only what changed is written.",
+    )
     post_from = forms.DateField(
         label="Post documents from",
         help_text="Older ones are linked where the books have them, and otherwise skipped.",
@@ -187,7 +195,7 @@ POLICY = (
     *("status", "credit_notes", "bills", "bill_status", "expenses", "spend_account"),
     *("purchase_orders", "items"),
     "psa_payments",
-    "create_contacts",
+    *("create_contacts", "contacts"),
     *("post_from", "due_days"),
     *("adjustment_cap", "adjustment_account", "branding_theme_id", "lock", "next_lock_on"),
 )

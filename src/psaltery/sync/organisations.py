@@ -14,6 +14,7 @@ from psaltery.connections.models import Budget, Feed, Organisation
 from psaltery.connections.opening import source_of
 from psaltery.kit.clock import now
 from psaltery.ledger.models import LedgerAccount
+from psaltery.mapping.service import remember_facts
 from psaltery.matching.taken import service as taken
 from psaltery.posting.policy import Policy, read_policy, stored_policy
 from psaltery.sync import force, push
@@ -30,6 +31,7 @@ WORDS = {
     "items": "post products as items",
     "psa_payments": "post the PSA's payments",
     "create_contacts": "create contacts",
+    "contacts": "linked contacts",
     "post_from": "post from",
     "due_days": "due days",
     "adjustment_cap": "rounding cap",
@@ -78,6 +80,8 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
             )
     if not policy:
         return Changed(words)
+    if any(word.startswith(WORDS["contacts"]) for word in policy):
+        remember_facts(organisation)
     if any(word.startswith(WORDS["purchase_orders"]) for word in policy):
         _read_orders()
     if read_policy(organisation.settings).psa_payments:

@@ -17,13 +17,16 @@ from psaltery.desk import service as desk
 from psaltery.desk.models import Company
 from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
+from psaltery.mapping.service import companies_changed
 from psaltery.matching.service import books_changed
 from psaltery.matching.taken import service as taken
 from psaltery.posting.merged import drifting
 from psaltery.posting.orders import without_orders
+from psaltery.posting.policy import read_policy
 from psaltery.posting.watch import examine, examine_records
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
+from psaltery.sync.backfill import halt, halted
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.pairing import run_ended
@@ -40,6 +43,9 @@ def pull(feed_id: int, priority: Priority, seconds: float = SLICE_SECONDS) -> bo
     The four failures are kept on the feed and the connection, told, and raised.
     """
     feed = Feed.objects.select_related("organisation__connection").get(pk=feed_id)
+    if halted(feed):
+        halt(feed)
+        return False
     _begin(feed)
     try:
         with run(feed.organisation, "pull", feed.name) as row:
@@ -51,6 +57,9 @@ def pull(feed_id: int, priority: Priority, seconds: float = SLICE_SECONDS) -> bo
     note_success(feed.organisation)
     if not more:
         feed_works(feed)
+    elif halted(feed):
+        halt(feed)
+        return False
     return more
 
 
@@ -87,7 +96,7 @@ def _pages(feed: Feed, adapter: Any, row: Run, seconds: float) -> bool:
     with reader(adapter.pull) as begin:
         while True:
             # Decided before, so that no page is fetched which this slice does not store.
-            go_on = page.more and time.monotonic() < until
+            go_on = page.more and time.monotonic() < until and not halted(feed)
             coming = begin(feed.name, page.cursor) if go_on else None
             _keep(feed, page, row)
             if coming is None:
@@ -166,6 +175,9 @@ def _store_desk(organisation: Organisation, page: Page[Any]) -> int:
 def _companies_changed(organisation: Organisation, ids: list[int]) -> None:
     changed = Company.objects.filter(pk__in=ids).values_list("external_id", flat=True)
     push.reconsider_companies(organisation.connection, list(changed))
+    for books in companies_changed(ids):
+        if read_policy(books.settings).contacts == "keep":
+            queue.post(books.pk)
 
 
 def _settings(feed: Feed, books: Books, row: Run) -> None:

@@ -26,9 +26,9 @@ from psaltery.mapping.models import Route
 from psaltery.mapping.routing import Rule, route
 from psaltery.matching.service import linked
 from psaltery.matching.taken import service as taken
+from psaltery.posting import contacts, items
 from psaltery.posting.attempts import keep_on_hold
 from psaltery.posting.carry_out import carry_out
-from psaltery.posting.items import keep_in_step
 from psaltery.posting.leftovers import GRACE, settle_leftovers, unripe
 from psaltery.posting.models import Link, Posting, Reissue
 from psaltery.posting.orders import of_bills
@@ -256,7 +256,8 @@ def _post_all(
     until = time.monotonic() + slice_seconds
     _after_links(organisation, settle_leftovers(organisation, books))
     _after_reissues(organisation, reissues.carry_on(organisation, books, _addresses()))
-    keep_in_step(organisation, books)
+    contacts.keep_in_step(organisation, books)
+    items.keep_in_step(organisation, books)
     rounds: dict[int, int] = {}
     while time.monotonic() < until:
         tired = [pk for pk, count in rounds.items() if count >= ROUNDS]

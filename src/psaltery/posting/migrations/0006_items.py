@@ -5,35 +5,60 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('connections', '0002_read_only_of_a_consent'),
-        ('posting', '0005_posting_waived'),
+        ("connections", "0002_read_only_of_a_consent"),
+        ("posting", "0005_posting_waived"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Item',
+            name="Item",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('product', models.CharField(max_length=128)),
-                ('code', models.CharField(max_length=30)),
-                ('name', models.CharField(blank=True, max_length=255)),
-                ('description', models.TextField(blank=True)),
-                ('price', models.DecimalField(decimal_places=6, max_digits=19, null=True)),
-                ('sales', models.JSONField(default=dict)),
-                ('purchase', models.JSONField(default=dict)),
-                ('books_id', models.CharField(blank=True, max_length=100)),
-                ('how', models.CharField(blank=True, max_length=16)),
-                ('written', models.CharField(blank=True, max_length=64)),
-                ('state', models.CharField(choices=[('wanted', 'waiting'), ('in_step', 'in step'), ('held', 'held')], default='wanted', max_length=10)),
-                ('why', models.TextField(blank=True)),
-                ('changed_at', models.DateTimeField(auto_now=True)),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='connections.organisation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("product", models.CharField(max_length=128)),
+                ("code", models.CharField(max_length=30)),
+                ("name", models.CharField(blank=True, max_length=255)),
+                ("description", models.TextField(blank=True)),
+                ("price", models.DecimalField(decimal_places=6, max_digits=19, null=True)),
+                ("sales", models.JSONField(default=dict)),
+                ("purchase", models.JSONField(default=dict)),
+                ("books_id", models.CharField(blank=True, max_length=100)),
+                ("how", models.CharField(blank=True, max_length=16)),
+                ("written", models.CharField(blank=True, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("wanted", "waiting"), ("in_step", "in step"), ("held", "held")],
+                        default="wanted",
+                        max_length=10,
+                    ),
+                ),
+                ("why", models.TextField(blank=True)),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="connections.organisation",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['product'],
-                'constraints': [models.UniqueConstraint(fields=('organisation', 'product'), name='one_item_a_product'), models.UniqueConstraint(fields=('organisation', 'code'), name='one_item_a_code')],
+                "ordering": ["product"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("organisation", "product"), name="one_item_a_product"
+                    ),
+                    models.UniqueConstraint(
+                        fields=("organisation", "code"), name="one_item_a_code"
+                    ),
+                ],
             },
         ),
     ]
