@@ -158,10 +158,22 @@ def _check(stage: Stage, found: world.WorldPage, say: Say) -> int:
     from psaltery.demo import verify
 
     _until_quiet(stage, say)
+    # What was written last is in the mirrors only after they are read once more.
+    _read_again(stage, say)
+    _until_quiet(stage, say)
     report = verify.verify(stage, found)
     for line in report.lines():
         say(line)
     return 0 if report.ok else 1
+
+
+def _read_again(stage: Stage, say: Say) -> None:
+    from psaltery.demo import progress
+
+    asked_at = progress.ask_everything()
+    for _ in _watched(stage, say):
+        if not progress.unread_since(asked_at):
+            return
 
 
 def _until_quiet(stage: Stage, say: Say) -> None:

@@ -1,15 +1,18 @@
 """How far the demo has come: what is in step, what is held with its money, and if all is quiet."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 
-from psaltery.connections.models import Connection, Feed
+from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.desk.models import Document
+from psaltery.kit.clock import now
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Link, Posting
+from psaltery.sync import force
 
 _BUSY = (Posting.State.WAITING, Posting.State.POSTING, Posting.State.UNCERTAIN)
 _PAYMENT_BUSY = (PaymentBack.State.WAITING, PaymentBack.State.WRITING, PaymentBack.State.UNCERTAIN)
@@ -75,5 +78,21 @@ def _unread() -> int:
     """Feeds that were never read to their end; at least one while a system is not connected."""
     connected = Connection.objects.filter(state=Connection.State.CONNECTED)
     missing = max(0, 2 - connected.count())
-    feeds = Feed.objects.filter(organisation__chosen=True, finished_at__isnull=True)
-    return feeds.count() + missing
+    return _feeds().filter(finished_at__isnull=True).count() + missing
+
+
+def _feeds() -> QuerySet[Feed]:
+    return Feed.objects.filter(organisation__chosen=True)
+
+
+def ask_everything() -> datetime:
+    """Have the worker read every feed now; the moment for `unread_since`."""
+    asked_at = now()
+    for organisation in Organisation.objects.filter(chosen=True):
+        force.organisation(organisation)
+    return asked_at
+
+
+def unread_since(moment: datetime) -> int:
+    """Feeds that were not read from beginning to end since then."""
+    return _feeds().exclude(started_at__gte=moment, finished_at__gte=moment).count()
