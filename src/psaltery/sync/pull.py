@@ -31,6 +31,7 @@ from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.pairing import run_ended
 from psaltery.sync.runs import run
+from psaltery.sync.spread import next_tick
 from psaltery.sync.taken import reconsider as reconsider_taken
 
 SLICE_SECONDS = 20.0
@@ -132,7 +133,7 @@ def _finish(feed: Feed) -> None:
     feed.finished_at = now()
     feed.failure = feed.failure_code = ""
     feed.failed_since = None
-    feed.due_at = now() + push.seconds(feed.seconds)
+    feed.due_at = next_tick(feed.organisation_id, feed.seconds, now())
     if feed.running_full:
         feed.full_pass_at = feed.started_at
         feed.running_full = False
