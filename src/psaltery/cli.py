@@ -10,6 +10,7 @@ import typer
 from psaltery.commands import (
     alerts,
     audit,
+    backfill,
     budgets,
     check,
     connections,
@@ -68,6 +69,7 @@ GROUPS = {
     "mapping": mapping.app,
     "payments": payments.app,
     "audit": audit.app,
+    "backfill": backfill.app,
     "budgets": budgets.app,
     "notifications": notifications.app,
     "sandbox": sandbox.app,

@@ -52,7 +52,10 @@ def _check(organisation: Organisation) -> None:
 
 
 def _feeds(organisation: Organisation) -> tuple[FeedSpec, ...]:
-    return registry.manifest(organisation.connection.kind).feeds
+    """Those that it has, or would have: others are begun with what they are about."""
+    begun = set(organisation.feeds.values_list("name", flat=True))
+    known = registry.manifest(organisation.connection.kind).feeds
+    return tuple(spec for spec in known if not spec.on_demand or spec.name in begun)
 
 
 def _mirror(organisation: Organisation) -> dict[str, QuerySet[Any]]:

@@ -74,7 +74,7 @@ def refresh(document_id: int) -> None:
         push.enqueue([row.pk], Priority.INTERACTIVE)
 
 
-def feed(row: Feed, *, full: bool = False) -> None:
+def feed(row: Feed, *, full: bool = False, priority: Priority = Priority.INTERACTIVE) -> None:
     """Queue a feed now; `full` passes over everything from the start."""
     with transaction.atomic():
         row = Feed.objects.select_for_update().select_related("organisation").get(pk=row.pk)
@@ -85,7 +85,7 @@ def feed(row: Feed, *, full: bool = False) -> None:
         if row.state != Feed.State.RUNNING:
             row.state = Feed.State.QUEUED
         row.save()
-        queue.pull(row.pk, row.organisation_id, Priority.INTERACTIVE)
+        queue.pull(row.pk, row.organisation_id, priority)
         record_change(
             f"{row.name} of {row.organisation.name} was forced.",
             source=source(row.organisation),

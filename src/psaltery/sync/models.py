@@ -1,6 +1,9 @@
 """Runs: what the engine did, for the dashboard and for people who ask."""
 
+from datetime import timedelta
+
 from django.db import models
+from django.db.models import Q
 
 from psaltery.connections.models import Organisation
 
@@ -22,3 +25,37 @@ class Run(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["-started_at"], name="run_newest")]
+
+
+class Backfill(models.Model):
+    """Reading everything of one organisation, as a job that a person may pause and resume."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "running"
+        PAUSED = "paused", "paused"
+        DONE = "done", "done"
+
+    organisation = models.ForeignKey(
+        Organisation, on_delete=models.CASCADE, related_name="backfills"
+    )
+    feeds = models.JSONField(default=list)  # their names
+    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    asked_by = models.CharField(max_length=255)
+    asked_at = models.DateTimeField()
+    paused_at = models.DateTimeField(null=True)
+    rested = models.DurationField(default=timedelta)  # in pauses that are over
+    finished_at = models.DateTimeField(null=True)
+    read = models.JSONField(default=dict)  # feed → records, of those that are read through
+    # As reckoned beforehand; records None: the vendor was not asked and nothing was read before.
+    records = models.PositiveIntegerField(null=True)
+    calls = models.PositiveIntegerField(default=0)
+    minutes = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation"],
+                condition=~Q(state="done"),
+                name="one_open_backfill_an_organisation",
+            )
+        ]

@@ -26,7 +26,7 @@ from psaltery.posting.policy import read_policy
 from psaltery.posting.watch import examine, examine_records
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
-from psaltery.sync.backfill import halt, halted
+from psaltery.sync.backfill import halt, halted, note_read, wanted
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.pairing import run_ended
@@ -78,7 +78,8 @@ def _begin(feed: Feed) -> None:
             if spec.name == feed.name
         )
         last = feed.full_pass_at
-        if last is None or (now() - last).total_seconds() >= spec.full_pass_seconds:
+        old = last is None or (now() - last).total_seconds() >= spec.full_pass_seconds
+        if old or wanted(feed):
             # A pass over everything: what deltas miss by design (reference/xero.md 3.3). One that
             # was never finished goes on from its cursor.
             feed.cursor = feed.cursor if feed.running_full else None
@@ -136,6 +137,7 @@ def _finish(feed: Feed) -> None:
     feed.due_at = next_tick(feed.organisation_id, feed.seconds, now())
     if feed.running_full:
         feed.full_pass_at = feed.started_at
+        note_read(feed)
         feed.running_full = False
 
 

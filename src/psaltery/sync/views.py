@@ -26,7 +26,7 @@ from psaltery.connections.models import Feed, Organisation
 from psaltery.kit.clock import now
 from psaltery.ledger import queries as ledger_queries
 from psaltery.posting.models import Item, Posting
-from psaltery.sync import calls, force, organisations
+from psaltery.sync import backfill, calls, force, organisations
 from psaltery.sync import estimate as estimates
 from psaltery.sync.forecast import Estimate
 from psaltery.sync.forms import FEED, POLICY, OrganisationForm
@@ -114,6 +114,20 @@ def _page(
         "pauses": person_of(request).may(Role.BOOKKEEPER),
     }
     return render(request, "sync/organisation.html", values)
+
+
+@may_write
+@require_POST
+def read_feed(request: HttpRequest, number: int, name: str) -> HttpResponse:
+    """Read one feed of an organisation now, ahead of everything else."""
+    row = _organisation(number)
+    feed = get_object_or_404(
+        Feed.objects.select_related("organisation"), organisation=row, name=name
+    )
+    force.feed(feed)
+    words = name.replace("_", " ")
+    messages.success(request, f"The {words} of {row.name} are read now, ahead of everything else.")
+    return redirect("sync:organisation", row.pk)
 
 
 @may_write
@@ -230,7 +244,7 @@ def calls_of(request: HttpRequest, number: int) -> HttpResponseBase:
 def _calls_page(
     request: HttpRequest, row: Organisation, counted: Estimate | None = None
 ) -> HttpResponse:
-    is_books = registry.manifest(row.connection.kind).role == SystemRole.BOOKS
+    is_books = _is_books(row)
     budget, hours = calls.budget_of(row), calls.hours(row)
     values: dict[str, Any] = {
         "title": f"Calls of {row.name}",
@@ -246,7 +260,7 @@ def _calls_page(
         "chart": charts.bars([f"{hour}:00" for hour in range(24)], [("Calls", hours)]),
         "counted": counted,
         "estimate": (counted or estimates.known(row)) if is_books else None,
-        "writes": person_of(request).may(Role.ADMIN),
+        **_backfill(request, row),
     }
     return render(request, "sync/calls.html", values)
 
@@ -266,10 +280,46 @@ def count_records(request: HttpRequest, number: int) -> HttpResponse:
 @may_admin
 @require_POST
 def read_everything(request: HttpRequest, number: int) -> HttpResponse:
-    """Queue a back-fill of an organisation."""
+    """Begin a back-fill of an organisation."""
     row = _organisation(number)
-    feeds = force.organisation(row, full=True)
-    messages.success(request, f"{feeds} feeds of {row.name} are read again from the start.")
+    try:
+        made = backfill.begin(row, estimates.known(row) if _is_books(row) else None)
+    except BadSettings as failure:
+        messages.error(request, str(failure))
+    else:
+        messages.success(request, f"{len(made.feeds)} feeds of {row.name} are read from the start.")
+    return redirect("sync:calls", row.pk)
+
+
+def _is_books(row: Organisation) -> bool:
+    return registry.manifest(row.connection.kind).role == SystemRole.BOOKS
+
+
+@may_view
+def backfill_progress(request: HttpRequest, number: int) -> HttpResponse:
+    """How far the back-fill is; the calls page asks for it every few seconds."""
+    return render(request, "sync/backfill.html", _backfill(request, _organisation(number)))
+
+
+def _backfill(request: HttpRequest, row: Organisation) -> dict[str, Any]:
+    writes = person_of(request).may(Role.ADMIN)
+    return {"organisation": row, "backfill": backfill.progress(row), "writes": writes}
+
+
+@may_admin
+@require_POST
+def pause_backfill(request: HttpRequest, number: int) -> HttpResponse:
+    """Pause the back-fill of an organisation, or resume it."""
+    row = _organisation(number)
+    found = backfill.of(row)
+    if found is None:
+        messages.info(request, "Everything is read already.")
+    elif found.state == found.State.PAUSED:
+        backfill.resume(found)
+        messages.success(request, "The back-fill goes on from where it stopped.")
+    else:
+        backfill.pause(found)
+        messages.success(request, "The back-fill is paused after the page that is being read.")
     return redirect("sync:calls", row.pk)
 
 

@@ -177,3 +177,15 @@ def test_an_interval_out_of_bounds_changes_nothing(sydney):
 )
 def test_intervals_are_said_as_people_do(seconds, words):
     assert interval_text(seconds) == words
+
+
+def test_a_feed_is_read_now_from_the_page(sydney):
+    client = client_of("bookkeeper")
+    assert "Read Invoices now" in client.get(url_of(sydney)).content.decode()
+    answer = client.post(reverse("sync:read_feed", args=[sydney.pk, "invoices"]), follow=True)
+    assert "are read now, ahead of everything else" in answer.content.decode()
+    feed = Feed.objects.get(organisation=sydney, name="invoices")
+    assert feed.state == Feed.State.QUEUED
+    assert feed.due_at <= now()
+    assert Entry.objects.filter(operation="force.feed").exists()
+    assert client.post(reverse("sync:read_feed", args=[sydney.pk, "none"])).status_code == 404
