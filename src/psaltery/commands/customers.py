@@ -187,3 +187,83 @@ def refresh(json: Json = False) -> None:
         if not service.refresh(thorough=True):
             stop("It is under way already.", ExitCode.PROBLEMS, json=json)
         show_facts({"customers": Customer.objects.count()}, json=json)
+
+
+@app.command()
+def overview(json: Json = False) -> None:
+    """Show all customers together, by currency: recurring revenue, receivables by age, DSO."""
+    with working(json=json):
+        from django.utils import timezone
+
+        from psaltery.hub.overview import portfolios, risks
+
+        rows = [
+            {
+                "currency": one.currency,
+                "customers": one.customers,
+                "outstanding": one.outstanding,
+                "overdue": one.overdue,
+                "dso": one.dso,
+                **one.sums,
+            }
+            for one in portfolios(timezone.localdate())
+        ]
+        if json:
+            typer.echo(as_json({"currencies": rows, "risk": risks()}))
+            return
+        show_rows(rows, {**MONEY, "dso": "DSO"}, json=False, empty="No money yet.")
+        show_facts(risks(), json=False)
+
+
+@app.command()
+def renewals(json: Json = False) -> None:
+    """Show the board of renewals: customers at risk, the stage of each, whose it is."""
+    with working(json=json):
+        from psaltery.signals import renewals as board
+
+        rows = [
+            {
+                "id": one.pk,
+                "name": one.name,
+                "stage": column.stage,
+                "owner": _owner(one),
+                "points": one.risk_points,
+                "reasons": one.risk_reasons if json else " ".join(one.risk_reasons),
+                "note": one.said or "",
+            }
+            for column in board.board()
+            for one in column.customers
+        ]
+        columns = ("id", "name", "stage", "owner", "points", "reasons", "note")
+        headings = {name: name.capitalize() for name in columns}
+        show_rows(rows, headings, json=json, empty="Nobody is at risk.")
+
+
+def _owner(row: Any) -> str:
+    renewal = getattr(row, "renewal", None)
+    return renewal.owner.email if renewal and renewal.owner else ""
+
+
+@app.command()
+def renewal(
+    number: Number,
+    stage: Annotated[str, typer.Option(help="noticed, contacted, plan, saved or lost.")] = "",
+    owner: Annotated[str, typer.Option(help="An e-mail address, or nobody.")] = "",
+    note: Annotated[str, typer.Option(help="What was said or agreed.")] = "",
+    json: Json = False,
+) -> None:
+    """Move a customer on the board of renewals, give it to somebody, or add a note."""
+    with working(json=json):
+        from psaltery.accounts.models import Person
+        from psaltery.signals import renewals as board
+
+        row = _customer(number, json=json)
+        person = Person.objects.filter(email__iexact=owner).first()
+        if owner not in ("", "nobody") and person is None:
+            stop(f"There is nobody with the address {owner}.", ExitCode.USAGE, json=json)
+        if stage:
+            board.move(row, stage)
+        if owner:
+            board.assign(row, person)
+        board.note(row, "command line", note)
+        say(f"{row.name} is at {board.stage_of(row)}.", json=json)

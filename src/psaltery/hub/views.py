@@ -15,19 +15,21 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from psaltery.accounts.access import may_view, may_write
+from psaltery.hub import overview as everybody
 from psaltery.hub import page as one
 from psaltery.hub import queries
 from psaltery.hub.forms import BillingForm
 from psaltery.hub.timeline import KINDS, page_of
 from psaltery.portfolio.models import Customer, CustomerContact, CustomerMoney
 from psaltery.portfolio.service import set_billing
+from psaltery.signals.views import severity
 from psaltery.web import charts
 from psaltery.web.format import NOTHING, badge, money
 from psaltery.web.lists import Choice, Column, Empty, ListPage, Toggle
 
 Rows = QuerySet[Customer]
 CRUMBS = [("Customers", "/customers/")]
-RISK_TONES = {"high": "bad", "watch": "warn", "none": "good"}
+RISK_TONES = {"high": "bad", "watch": "warn"}
 
 
 @may_view
@@ -62,6 +64,7 @@ def index(request: HttpRequest) -> HttpResponseBase:
                    ("books", "Books only")], anything="Any system", narrow=_by_system),
         ],
         order="-outstanding",
+        actions="hub/index_actions.html",
         empty=Empty(
             "No customers yet",
             "Companies of your PSA and contacts of your books appear here, each customer once, "
@@ -103,6 +106,8 @@ def _alerts(row: Any) -> SafeString:
 
 
 def _risk(row: Customer) -> SafeString:
+    if row.risk == Customer.Risk.NONE:
+        return NOTHING
     return badge(row.get_risk_display().capitalize(), RISK_TONES.get(row.risk, "plain"))
 
 
@@ -124,6 +129,32 @@ def _by_system(rows: Rows, value: str) -> Rows:
 
 
 @may_view
+def overview(request: HttpRequest) -> HttpResponse:
+    """All customers together: recurring revenue, receivables, risk, and the sources' state."""
+    values = {
+        "title": "All customers",
+        "crumbs": CRUMBS,
+        "portfolios": [_drawn(one) for one in everybody.portfolios(timezone.localdate())],
+        "risks": everybody.risks(),
+        "at_risk": [(row, _risk(row)) for row in everybody.at_risk()],
+        "sources": everybody.sources(),
+        "connect_url": reverse("connections:index"),
+    }
+    return render(request, "hub/overview.html", values)
+
+
+Chart = tuple[str, dict[str, Any]]
+
+
+def _drawn(one: everybody.Portfolio) -> tuple[everybody.Portfolio, Chart, Chart]:
+    months = [f"{month:%b %y}" for month, _ in one.sales]
+    sales = charts.bars(months, [(f"Invoiced {one.currency}", [sum_ for _, sum_ in one.sales])])
+    labels, amounts = zip(*one.buckets, strict=True)
+    ageing = charts.bars(labels, [(f"Outstanding {one.currency}", amounts)])
+    return one, (f"sales-{one.currency}", sales), (f"ageing-{one.currency}", ageing)
+
+
+@may_view
 def customer(request: HttpRequest, number: int) -> HttpResponse:
     """One customer: money, contracts, tickets, what went wrong, people, and where to look."""
     rows = Customer.objects.select_related("company__connection", "billed_to")
@@ -134,6 +165,7 @@ def customer(request: HttpRequest, number: int) -> HttpResponse:
         "title": row.name,
         "crumbs": CRUMBS,
         "risk": _risk(row),
+        "alerts": [(alert, severity(alert)) for alert in values["alerts"]],
         "billing_form": _billing_form(row),
     }
     return render(request, "hub/customer.html", values)

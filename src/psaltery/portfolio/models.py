@@ -105,6 +105,20 @@ class CustomerMoney(models.Model):
         indexes = [models.Index(fields=["currency"], name="portfolio_money_currency")]
 
 
+class MonthSales(models.Model):
+    """What all customers were invoiced in a month, with tax, less credits, in one currency."""
+
+    currency = models.CharField(max_length=8)
+    month = models.DateField()  # its first day
+    total = models.DecimalField(**MONEY)
+
+    class Meta:
+        db_table = "portfolio_sales"
+        constraints = [
+            models.UniqueConstraint(fields=["currency", "month"], name="one_sales_a_month")
+        ]
+
+
 class AgreementSeen(models.Model):
     """An agreement or addition as it was last looked at: what changed is told by comparing."""
 

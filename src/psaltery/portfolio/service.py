@@ -93,6 +93,17 @@ UPDATE portfolio_customers p SET outstanding = 0, overdue = 0, invoiced = 0, con
 WHERE NOT EXISTS (SELECT 1 FROM portfolio_money m WHERE m.customer_id = p.id)
   AND (outstanding, overdue, invoiced, contracted) IS DISTINCT FROM (0, 0, 0, 0)"""
 
+SALES_MONTHS = 13
+_SALES = """
+INSERT INTO portfolio_sales (currency, month, total)
+SELECT currency, date_trunc('month', issued_on)::date, sum(amount) FROM (
+  SELECT currency, issued_on, total AS amount FROM billing_invoices
+  WHERE kind = 'receivable' AND status IN ('authorised', 'paid') AND issued_on >= %s
+  UNION ALL
+  SELECT currency, issued_on, -total FROM billing_credit_memos
+  WHERE kind = 'receivable' AND status IN ('authorised', 'paid') AND issued_on >= %s
+) d GROUP BY 1, 2"""
+
 _AMOUNTS = (*gather.BUCKETS, "invoiced_month", "contracted_mrr", "invoiced_mrr")
 
 
@@ -108,6 +119,7 @@ def refresh(*, thorough: bool = False) -> bool:
             for statement in _CUSTOMERS:
                 cursor.execute(statement, {"thorough": thorough})
         _money(now().date())
+        _sales(now().date())
         agreements.note_changes(now())
     return True
 
@@ -137,6 +149,13 @@ def _money(today: date) -> None:
         )
         cursor.execute(_SUMMARY)
         cursor.execute(_NO_MONEY)
+
+
+def _sales(today: date) -> None:
+    """A year of sales by month: what the receivables are measured by."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM portfolio_sales")
+        cursor.execute(_SALES, [recurring.month_start(today, SALES_MONTHS - 1)] * 2)
 
 
 Row = dict[str, Decimal]

@@ -8,7 +8,9 @@ from typing import Any
 
 from django import forms
 
+from psaltery.accounts.models import Person
 from psaltery.signals.catalogue import SIGNALS
+from psaltery.signals.models import Renewal
 from psaltery.signals.thresholds import LIMITS, Thresholds
 
 
@@ -67,3 +69,18 @@ class NoteForm(forms.Form):
     """A remark."""
 
     note = forms.CharField(label="Note", required=False, max_length=500)
+
+
+class RenewalForm(forms.Form):
+    """Where a customer at risk stands, whose it is, and what was said."""
+
+    stage = forms.ChoiceField(label="Stage", choices=Renewal.Stage.choices)
+    owner = forms.ModelChoiceField(
+        label="Owner",
+        queryset=Person.objects.filter(is_active=True).order_by("name"),
+        required=False,
+        empty_label="Nobody",
+    )
+    note = forms.CharField(
+        label="Note", required=False, max_length=2_000, widget=forms.Textarea(attrs={"rows": 3})
+    )

@@ -12,4 +12,6 @@ urlpatterns = [
     path("alerts/<int:number>/<slug:verb>/", views.act, name="act"),
     path("alerts/look/", views.look, name="look"),
     path("alerts/limits/", views.limits, name="limits"),
+    path("renewals/", views.renewals, name="renewals"),
+    path("renewals/<int:number>/", views.renewal, name="renewal"),
 ]

@@ -1,4 +1,4 @@
-"""Pages of alerts: the list, one alert with its evidence, the limits."""
+"""Pages of alerts: the list, one alert with its evidence, the limits; the board of renewals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -17,18 +18,23 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from psaltery.accounts.access import may_view, may_write, person_of
+from psaltery.accounts.access import may_view, may_write, person_of, refusal
+from psaltery.accounts.models import Role
 from psaltery.adapters.errors import BadSettings
-from psaltery.audit.filters import Exactly
+from psaltery.portfolio.models import Customer
 from psaltery.signals import queries, service
+from psaltery.signals import renewals as board
 from psaltery.signals.catalogue import BY_CODE, CHOICES
-from psaltery.signals.forms import LimitsForm, NoteForm, SnoozeForm
-from psaltery.signals.models import Alert, Muted
+from psaltery.signals.filters import OfCustomer
+from psaltery.signals.forms import LimitsForm, NoteForm, RenewalForm, SnoozeForm
+from psaltery.signals.models import Alert, Muted, RenewalNote
+from psaltery.web import charts
 from psaltery.web.format import NOTHING, badge, money
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
 Rows = QuerySet[Alert]
 CRUMBS = [("Alerts", "/alerts/")]
+RISK_TONES = {"high": "bad", "watch": "warn"}
 SEVERITY_TONES = {1: "plain", 2: "info", 3: "warn", 4: "bad"}
 STATE_TONES = {"open": "bad", "acknowledged": "info", "snoozed": "info", "resolved": "good"}
 # Where a row of evidence leads, by its kind.
@@ -68,7 +74,7 @@ def _list(request: HttpRequest) -> ListPage:
             Choice("severity", "Severity", [(str(value), label.capitalize())
                                             for value, label in Alert.Severity.choices]),
             Choice("state", "State", _states(), anything="Open", narrow=_by_state),
-            Exactly("customer", "Customer number", _by_customer),
+            OfCustomer(),
         ],
         order="-severity",
         above="signals/index_above.html",
@@ -89,11 +95,6 @@ def _states() -> list[tuple[str, str]]:
 
 def _by_state(rows: Rows, value: str) -> Rows:
     return rows if value == "all" else rows.filter(state=value)
-
-
-def _by_customer(rows: Rows, text: str) -> Rows:
-    is_number = text.isascii() and text.isdecimal() and len(text) < 18
-    return rows.filter(customer=int(text)) if is_number else rows.none()
 
 
 def _address(row: Alert) -> str:
@@ -215,3 +216,68 @@ def limits(request: HttpRequest) -> HttpResponse:
         return redirect("signals:limits")
     values = {"title": "When to alert", "crumbs": CRUMBS, "form": form}
     return render(request, "signals/limits.html", values)
+
+
+@may_view
+def renewals(request: HttpRequest) -> HttpResponse:
+    """Customers at risk by stage."""
+    columns = [
+        {
+            "label": column.label,
+            "customers": [(row, _risk(row), _trend(row)) for row in column.customers],
+            "more": column.more,
+        }
+        for column in board.board()
+    ]
+    return render(request, "signals/renewals.html", {"title": "Renewals", "board": columns})
+
+
+def _risk(row: Customer) -> SafeString:
+    return badge(row.get_risk_display().capitalize(), RISK_TONES.get(row.risk, "plain"))
+
+
+def _trend(row: Any) -> str:
+    if row.before is None or row.before == row.risk_points:
+        return ""
+    return f"{row.risk_points - row.before:+} since the week before"
+
+
+@may_view
+def renewal(request: HttpRequest, number: int) -> HttpResponse:
+    """One customer on the board: stage, owner, notes, and how its points went."""
+    row = get_object_or_404(Customer.objects.select_related("renewal__owner"), pk=number)
+    if request.method == "POST":
+        return _save(request, row)
+    taken = getattr(row, "renewal", None)
+    initial = {"stage": board.stage_of(row), "owner": taken.owner if taken else None}
+    return _page(request, row, RenewalForm(initial=initial))
+
+
+def _save(request: HttpRequest, row: Customer) -> HttpResponse:
+    person = person_of(request)
+    if not person.may(Role.BOOKKEEPER):
+        raise PermissionDenied(refusal(person, Role.BOOKKEEPER))
+    form = RenewalForm(request.POST)
+    if not form.is_valid():
+        return _page(request, row, form)
+    board.move(row, form.cleaned_data["stage"])
+    board.assign(row, form.cleaned_data["owner"])
+    board.note(row, person.email, form.cleaned_data["note"])
+    messages.success(request, "Saved.")
+    return redirect("signals:renewal", row.pk)
+
+
+def _page(request: HttpRequest, row: Customer, form: RenewalForm) -> HttpResponse:
+    weeks = board.history(row)
+    labels = [f"{one.week.day} {one.week:%b}" for one in weeks]
+    points = [("Points", [one.points for one in weeks])]
+    values = {
+        "title": row.name,
+        "crumbs": [("Renewals", "/renewals/")],
+        "customer": row,
+        "risk": _risk(row),
+        "form": form,
+        "notes": RenewalNote.objects.filter(renewal=row.pk),
+        "chart": charts.bars(labels, points) if len(weeks) > 1 else None,
+    }
+    return render(request, "signals/renewal.html", values)

@@ -32,7 +32,16 @@ class Entry:
 
 ENTRIES = (
     Entry("Dashboard", "layout-dashboard", "web:dashboard"),
-    Entry("Customers", "users", "hub:index"),
+    Entry(
+        "Customers",
+        "users",
+        "",
+        children=(
+            Entry("List", "", "hub:index"),
+            Entry("All together", "", "hub:overview"),
+            Entry("Renewals", "", "signals:renewals"),
+        ),
+    ),
     Entry("Documents", "file-invoice", "posting:index"),
     Entry("Exceptions", "alert-triangle", "review:index", count=open_exceptions),
     Entry("Alerts", "bell", "signals:index", count=open_count),

@@ -10,4 +10,5 @@ app_name = "web"
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
+    path("find/", views.find, name="find"),
 ]

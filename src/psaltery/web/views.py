@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from psaltery.accounts.access import may_view
+from psaltery.web import finding
 from psaltery.web.dashboard import dashboard_now
 
 
@@ -18,4 +19,19 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     values = {"title": "Dashboard", "now": dashboard_now()}
     response = render(request, template, values)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
+    return response
+
+
+@may_view
+def find(request: HttpRequest) -> HttpResponse:
+    """Search over everything; what was found alone for htmx, a page without it."""
+    text = request.GET.get("q", "")
+    part = request.headers.get("HX-Request") == "true"
+    values = {
+        "title": "Search",
+        "query": text.strip()[: finding.LONGEST],
+        "groups": finding.find(request, text),
+    }
+    response = render(request, "web/parts/found.html" if part else "web/find.html", values)
+    patch_vary_headers(response, ["HX-Request"])
     return response

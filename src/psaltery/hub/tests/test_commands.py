@@ -59,6 +59,14 @@ def test_customers_and_alerts(rig, run):
     run("alerts", "acknowledge", alert, code=2)
     run("alerts", "limits", "overdue_grace", "-1", code=2)
     run("alerts", "limits", "nothing", "1", code=2)
+    together = json.loads(run("customers", "overview", "--json"))
+    owed = {row["currency"]: row["outstanding"] for row in together["currencies"]}
+    assert owed["AUD"] == "220.0000"
+    run("customers", "renewal", number, "--stage", "plan", "--note", "They pay in parts.")
+    board = json.loads(run("customers", "renewals", "--json"))
+    assert [(row["stage"], row["note"]) for row in board] == [("plan", "They pay in parts.")]
+    run("customers", "renewal", number, "--stage", "elsewhere", code=2)
+    run("customers", "renewal", number, "--owner", "nobody@example.com", code=2)
     run("customers", "billing", number, "charity")
     assert Customer.objects.get(pk=number).billing == "charity"
     run("customers", "billing", number, "parent", code=2)

@@ -66,7 +66,49 @@
     }
   });
 
+  // Search over everything: Ctrl+K or Cmd+K from anywhere, arrows to walk, Enter to go.
+  const finder = document.getElementById("finder");
+  const openFinder = () => {
+    if (!finder || finder.open) return;
+    finder.showModal();
+    const input = finder.querySelector("input");
+    input.select();
+    window.htmx.trigger(input, "finder-opened");
+  };
+
+  const walkFinder = (event) => {
+    const hits = [...finder.querySelectorAll(".finder-hit")];
+    const at = hits.indexOf(document.activeElement);
+    if (event.key === "Escape") {
+      // A search field would only clear itself at first.
+      event.preventDefault();
+      finder.close();
+    } else if (event.key === "Enter" && at < 0 && hits.length) {
+      event.preventDefault();
+      hits[0].click();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      const next = event.key === "ArrowDown" ? at + 1 : at - 1;
+      (hits[Math.min(next, hits.length - 1)] || finder.querySelector("input")).focus();
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-finder]")) openFinder();
+    // A click beside it closes it.
+    if (finder && event.target === finder) finder.close();
+  });
+
   document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      openFinder();
+      return;
+    }
+    if (finder && finder.open) {
+      walkFinder(event);
+      return;
+    }
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
       const search = document.querySelector("[data-search]");
