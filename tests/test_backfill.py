@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from django.urls import reverse
 from typer.testing import CliRunner
@@ -46,13 +47,18 @@ def read_all(rig: Rig, organisation) -> None:
         rig.read(feed)
 
 
+def make_contacts(rig: Rig, organisation) -> int:
+    """Enough for four pages of two; how many the books have."""
+    names = [{"Name": f"Customer {number}"} for number in range(7)]
+    rig.write_books(organisation, "Contacts", {"Contacts": names})
+    return len(rig.in_books(organisation, "Contacts")["Contacts"])
+
+
 def small_pages(monkeypatch, size: int = 2) -> None:
     monkeypatch.setattr(feeds, "Cursor", _of_pages(size))
 
 
 def _of_pages(size: int):
-    import msgspec
-
     return msgspec.defstruct(
         "Cursor",
         [("since", str, ""), ("page", int, 1), ("size", int, size), ("started", str, ""),
@@ -63,8 +69,7 @@ def _of_pages(size: int):
 
 def test_a_back_fill_pauses_at_a_checkpoint_and_goes_on_there(rig: Rig, books, monkeypatch):
     small_pages(monkeypatch)
-    contacts = len(rig.in_books(books, "Contacts")["Contacts"])
-    assert contacts > 4
+    contacts = make_contacts(rig, books)
     row = backfill.begin(books, estimate.known(books))
     assert due_jobs().count("pull_feed") >= len(row.feeds)
     assert read_on(books, "contacts") is True
@@ -97,6 +102,7 @@ def test_a_back_fill_pauses_at_a_checkpoint_and_goes_on_there(rig: Rig, books, m
 
 
 def test_a_pause_stops_a_slice_that_is_being_read(rig: Rig, books, monkeypatch):
+    make_contacts(rig, books)
     small_pages(monkeypatch)
     row = backfill.begin(books, None)
     keep = pull._keep
@@ -110,7 +116,7 @@ def test_a_pause_stops_a_slice_that_is_being_read(rig: Rig, books, monkeypatch):
     feed = Feed.objects.get(organisation=books, name="contacts")
     assert feed.state == "paused"
     # The page that was on its way when the pause came is kept, and none is asked for after it.
-    assert feed.done <= 4
+    assert 2 <= feed.done <= 4
 
 
 def test_documents_are_posted_while_everything_is_read_again(rig: Rig, books):
