@@ -40,6 +40,8 @@ class Company(Mirrored):
     tax_code = models.CharField(max_length=64)
     territory = models.CharField(max_length=128)
     types = models.JSONField(default=list)
+    tags = models.JSONField(default=list)
+    custom = models.JSONField(default=dict)  # caption → value
     is_vendor = models.BooleanField()
     deleted = models.BooleanField()
 
@@ -208,6 +210,7 @@ class Document(Mirrored):
     applied_to = models.CharField(max_length=64)
     posted = models.BooleanField()
     vendor_number = models.CharField(max_length=128)
+    custom = models.JSONField(default=dict)  # caption → value
     lines = models.JSONField(default=list)  # records.psa.DocumentLine, amounts as text
     fingerprint = models.CharField(max_length=64)  # of what the books would show; see service
 

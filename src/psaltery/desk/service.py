@@ -23,7 +23,11 @@ from psaltery.records import psa
 
 _KEY = ("connection_id", "external_id")
 # What the PSA computes from payments changes often and is not what we post.
-_NOT_POSTED = ("payments", "credits", "balance", "posted", "status", "updated_at")
+_NOT_POSTED = (
+    *("payments", "credits", "balance", "posted", "status", "updated_at"),
+    # These only say where it goes.
+    *("custom", "tags", "board"),
+)
 
 
 class Stored(msgspec.Struct):
@@ -65,7 +69,7 @@ _DOCUMENT = (
     *("status", "location", "department", "territory", "reference", "customer_po", "tax_code"),
     *("tax_mode", "tax_mode_known", "subtotal", "tax", "total", "payments", "credits", "balance"),
     *("agreement", "agreement_type", "ticket_id", "applied_to", "posted", "vendor_number"),
-    *("lines", "fingerprint"),
+    *("custom", "lines", "fingerprint"),
 )
 
 
@@ -99,7 +103,7 @@ def _document_row(connection: int, d: psa.Document) -> tuple[Any, ...]:
         d.department, d.territory, d.reference, d.customer_po, d.tax_code, d.tax_mode,
         d.tax_mode_known, d.subtotal, d.tax, d.total, d.payments, d.credits, d.balance,
         d.agreement, d.agreement_type, d.ticket_id, d.applied_to, d.posted, d.vendor_number,
-        _lines_json(d.lines), fingerprint(d),
+        _json(d.custom), _lines_json(d.lines), fingerprint(d),
     )  # fmt: skip
 
 
@@ -119,14 +123,14 @@ def _companies(connection: int, records: list[psa.Company]) -> list[Any]:
         *_KEY,
         *("updated_at", "identifier", "name", "status", "account_number", "tax_number", "email"),
         *("phone", "website", "address", "city", "region", "postcode", "country", "currency"),
-        *("tax_code", "territory", "types", "is_vendor", "deleted"),
+        *("tax_code", "territory", "types", "tags", "custom", "is_vendor", "deleted"),
     )
     rows = (
         (
             connection, c.external_id, c.updated_at, c.identifier, c.name, c.status,
             c.account_number, c.tax_number, c.email, c.phone, c.website, _json(c.address), c.city,
             c.region, c.postcode, c.country, c.currency, c.tax_code, c.territory, _json(c.types),
-            c.is_vendor, c.deleted,
+            _json(c.tags), _json(c.custom), c.is_vendor, c.deleted,
         )
         for c in records
     )  # fmt: skip

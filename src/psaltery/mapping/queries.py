@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+import msgspec
 from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Sum
 
 from psaltery.adapters import registry
@@ -16,6 +17,7 @@ from psaltery.connections.models import Connection, Organisation
 from psaltery.desk.models import Company, Document, Lookup
 from psaltery.kit.text import comparable_name
 from psaltery.ledger.models import Customer
+from psaltery.mapping.facts import RoutingFacts
 from psaltery.mapping.lookup import (
     ACCOUNT_KEYS,
     PAYMENTS,
@@ -26,9 +28,9 @@ from psaltery.mapping.lookup import (
     what_of,
 )
 from psaltery.mapping.models import ContactLink, Mapping
-from psaltery.mapping.routing import FIELDS, Rule, route
+from psaltery.mapping.routing import FIELDS, Rule, custom_value, needs_more, route
 from psaltery.records.psa import Document as Record
-from psaltery.records.psa import DocumentKind
+from psaltery.records.psa import DocumentKind, DocumentLine
 
 CHANGES_SHOWN = 8
 CANDIDATES = 8
@@ -149,7 +151,30 @@ def occurring(connection: Connection) -> dict[str, list[str]]:
         lookups = _lookups(f"{name}s").filter(connection=connection)
         more = lookups.values_list("name", flat=True)
         found[name] += [value for value in more if value not in found[name]]
-    return found
+    return found | _beyond(connection)
+
+
+def _beyond(connection: Connection) -> dict[str, list[str]]:
+    """Values of the fields that are no column of a document."""
+    own = Company.objects.filter(connection=connection).order_by()
+    tags = {tag for tags in own.exclude(tags=[]).values_list("tags", flat=True) for tag in tags}
+    customs = [
+        *own.exclude(custom={}).values_list("custom", flat=True)[:VALUES_OFFERED],
+        *Document.objects.filter(connection=connection)
+        .exclude(custom={})
+        .order_by("-pk")
+        .values_list("custom", flat=True)[:VALUES_OFFERED],
+    ]
+    fields = {custom_value(*item) for custom in customs for item in custom.items()}
+    people = _lookups("members").filter(connection=connection)
+    members = [code or name for code, name in people.values_list("code", "name")]
+    boards = _lookups("boards").filter(connection=connection).values_list("name", flat=True)
+    return {
+        "tag": sorted(tags)[:VALUES_OFFERED],
+        "custom_field": sorted(fields)[:VALUES_OFFERED],
+        "member": members[:VALUES_OFFERED],
+        "board": list(boards[:VALUES_OFFERED]),
+    }
 
 
 _COLUMNS = {
@@ -184,14 +209,16 @@ class Trial:
 def trial(connection: Connection, rules: Sequence[tuple[str, str, int]], since: date) -> Trial:
     """Route the documents issued since a day by rules (field, value, organisation); two queries.
 
-    Documents with the same values are routed once, so that a year costs what a day does.
+    Documents with the same values are routed once, so that a year costs what a day does. Where a
+    rule goes by more than columns (tags, staff, boards), each is looked at, two queries a slice.
     """
     ordered = [Rule(place, *rule) for place, rule in enumerate(rules)]
     names = {row.pk: row for row in books_organisations()}
     found: dict[int | None, Bench] = {pk: Bench(row) for pk, row in names.items()}
     found[None] = Bench(None)
     by_rule = [0] * len(ordered)
-    for document, count, money in _routable(connection, since):
+    routable = _each if needs_more(ordered) else _routable
+    for document, count, money in routable(connection, since):
         rule = route(document, ordered).rule
         bench = found.get(rule.organisation if rule else None, found[None])
         bench.documents += count
@@ -218,6 +245,36 @@ def _routable(connection: Connection, since: date) -> Iterable[tuple[Record, int
             **values,
         )
         yield record, row["count"], row["money"]
+
+
+SLICE = 500
+
+
+def _each(connection: Connection, since: date) -> Iterable[tuple[Record, int, Decimal]]:
+    rows = Document.objects.filter(
+        connection=connection, kind=DocumentKind.INVOICE, issued_on__gte=since, gone=False
+    ).order_by("pk")
+    last = 0
+    while some := list(rows.filter(pk__gt=last)[:SLICE]):
+        facts = RoutingFacts(some, needed=True)
+        for row in some:
+            yield facts.of(row, _record(row)), 1, row.total
+        last = some[-1].pk
+
+
+def _record(row: Document) -> Record:
+    """As much of a document as rules go by."""
+    values = {column: getattr(row, column) for column in _COLUMNS.values()}
+    return Record(
+        external_id=row.external_id,
+        kind=DocumentKind(row.kind),
+        number=row.number,
+        company_id=row.company_external_id,
+        issued_on=row.issued_on,
+        custom=row.custom,
+        lines=msgspec.convert(row.lines, tuple[DocumentLine, ...], strict=False),
+        **values,
+    )
 
 
 # Contacts

@@ -1,22 +1,42 @@
 """Which organisation a document belongs to: ordered rules, the first that matches. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from psaltery.mapping.lookup import folded
 from psaltery.records.psa import Document
 
-FIELDS: dict[str, tuple[str, Callable[[Document], str]]] = {
-    "location": ("Location", lambda document: document.location),
-    "department": ("Department", lambda document: document.department),
-    "territory": ("Territory", lambda document: document.territory),
-    "company": ("Company", lambda document: document.company_name),
-    "currency": ("Currency", lambda document: document.currency),
-    "agreement_type": ("Agreement type", lambda document: document.agreement_type),
-    "type": ("Invoice type", lambda document: document.type),
-    "any": ("Everything", lambda document: ""),
+Values = Callable[[Document], Iterable[str]]
+
+
+def _custom(document: Document) -> list[str]:
+    return [custom_value(caption, value) for caption, value in document.custom.items()]
+
+
+def custom_value(caption: str, value: str) -> str:
+    """A field that the tenant has made, with its value, as rules name it."""
+    return f"{caption}: {value}"
+
+
+# What a rule may go by. A document may have several values of the last ones: a rule takes it where
+# one of them is the rule's.
+FIELDS: dict[str, tuple[str, Values]] = {
+    "location": ("Location", lambda document: (document.location,)),
+    "department": ("Department", lambda document: (document.department,)),
+    "territory": ("Territory", lambda document: (document.territory,)),
+    "company": ("Company", lambda document: (document.company_name,)),
+    "currency": ("Currency", lambda document: (document.currency,)),
+    "agreement_type": ("Agreement type", lambda document: (document.agreement_type,)),
+    "type": ("Invoice type", lambda document: (document.type,)),
+    "member": ("Staff member", lambda document: [line.member for line in document.lines]),
+    "board": ("Board", lambda document: (document.board,)),
+    "tag": ("Tag of the company", lambda document: document.tags),
+    "custom_field": ("Custom field", _custom),
+    "any": ("Everything", lambda document: ()),
 }
+# What the document itself does not say, or not in one column.
+BEYOND = ("member", "board", "tag", "custom_field")
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -42,4 +62,11 @@ def route(document: Document, rules: Sequence[Rule]) -> Routed:
 
 def _matches(document: Document, rule: Rule) -> bool:
     field = FIELDS.get(rule.field)
-    return field is not None and folded(field[1](document)) == folded(rule.value)
+    if field is None or not rule.value:
+        return False
+    return folded(rule.value) in {folded(value) for value in field[1](document)}
+
+
+def needs_more(rules: Iterable[Rule]) -> bool:
+    """Whether a rule goes by what has to be looked up beside the document."""
+    return any(rule.field in BEYOND for rule in rules)

@@ -153,6 +153,7 @@ def read_document(row: desk.Document) -> Document:
         payments=_money(row.payments), credits=_money(row.credits), balance=_money(row.balance),
         agreement=row.agreement, agreement_type=row.agreement_type, ticket_id=row.ticket_id,
         applied_to=row.applied_to, posted=row.posted, vendor_number=row.vendor_number,
+        custom=row.custom,
         lines=msgspec.convert(row.lines, tuple[DocumentLine, ...], strict=False),
         updated_at=row.updated_at,
     )  # fmt: skip
@@ -181,7 +182,8 @@ def company_record(row: desk.Company) -> Company:
         email=row.email, phone=row.phone, website=row.website, address=tuple(row.address),
         city=row.city, region=row.region, postcode=row.postcode, country=row.country,
         currency=row.currency, tax_code=row.tax_code, territory=row.territory,
-        types=tuple(row.types), is_vendor=row.is_vendor, deleted=row.deleted,
+        types=tuple(row.types), tags=tuple(row.tags), custom=row.custom,
+        is_vendor=row.is_vendor, deleted=row.deleted,
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     tax_code: str = ""
     territory: str = ""
     types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    custom: dict[str, str] = {}  # the tenant's own fields, by caption
     is_vendor: bool = False
     deleted: bool = False
     updated_at: datetime | None = None
@@ -202,6 +204,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     applied_to: str = ""  # credit memo or down payment: the document it belongs to
     posted: bool = False  # the PSA's own marker (GL batch)
     vendor_number: str = ""
+    custom: dict[str, str] = {}  # the tenant's own fields, by caption; the company's beside them
+    tags: tuple[str, ...] = ()  # of its company
+    board: str = ""  # of its ticket
     lines: tuple[DocumentLine, ...] = ()
     updated_at: datetime | None = None
 

@@ -168,6 +168,7 @@ def _store_desk(organisation: Organisation, page: Page[Any]) -> int:
     stored = desk.remember(organisation.connection, without_orders(page.records))
     if stored.documents:
         push.enqueue(stored.documents)
+    push.reroute_unrouted(organisation.connection, set(stored.touched) - set(stored.documents))
     for books in taken.psa_changed(organisation.connection, stored.touched):
         queue.payments(books)
     if stored.companies:

@@ -22,8 +22,9 @@ from psaltery.connections.organisations import BILLS, begin_demanded, site_of
 from psaltery.connections.service import note_success
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
+from psaltery.mapping.facts import RoutingFacts
 from psaltery.mapping.models import Route
-from psaltery.mapping.routing import Rule, route
+from psaltery.mapping.routing import Rule, needs_more, route
 from psaltery.matching.service import linked
 from psaltery.matching.taken import service as taken
 from psaltery.posting import contacts, items
@@ -66,9 +67,10 @@ def enqueue(documents: Iterable[int], priority: Priority = Priority.SCHEDULE) ->
     wanted = Document.objects.filter(pk__in=list(documents)).select_related("posting")
     rows = list(wanted.exclude(posting__skipped_by__gt=""))
     rules = _rules({row.connection_id for row in rows})
+    facts = RoutingFacts(rows, needed=any(needs_more(some) for some in rules.values()))
     organisations: set[int] = set()
     for row in rows:
-        target, fired = _target(row, rules[row.connection_id])
+        target, fired = _target(row, rules[row.connection_id], facts)
         _wait(row, target, fired, priority)
         if target is None:
             keep_on_hold(row, None, [_no_route(row)])
@@ -85,12 +87,14 @@ def _rules(connections: Iterable[int]) -> dict[int, list[Rule]]:
     return found
 
 
-def _target(row: Document, rules: Sequence[Rule]) -> tuple[int | None, Rule | None]:
+def _target(
+    row: Document, rules: Sequence[Rule], facts: RoutingFacts
+) -> tuple[int | None, Rule | None]:
     """Where it is already, or where the rules send it: a posted document never moves."""
     link = Link.objects.filter(document=row).values_list("organisation_id", flat=True).first()
     if link is not None:
         return link, None
-    fired = route(read_document(row), rules).rule
+    fired = route(facts.of(row, read_document(row)), rules).rule
     return (fired.organisation if fired else None), fired
 
 
@@ -123,6 +127,17 @@ def _no_route(row: Document) -> Reason:
         sentence=f"No rule says where documents of the location “{row.location}” go.",
         details={"field": "location", "value": row.location, "connection": row.connection_id},
     )
+
+
+def reroute_unrouted(connection: Connection, documents: Iterable[int]) -> int:
+    """These were read with other content that the books don't show: a rule may take them now."""
+    rows = Document.objects.filter(
+        connection=connection,
+        pk__in=list(documents),
+        posting__state="held",
+        posting__organisation__isnull=True,
+    )
+    return _enqueue_all(rows.values_list("pk", flat=True))
 
 
 def reroute(connection: Connection) -> int:

@@ -21,6 +21,7 @@ from psaltery.adapters.connectwise.billing_lines import (
 from psaltery.adapters.connectwise.reading import (
     amount,
     currency,
+    custom,
     day,
     name,
     ref_id,
@@ -82,6 +83,7 @@ def document(invoice: wire.Invoice, parts: Parts, facts: Facts, *, closed: bool 
         agreement_type=agreement_type(invoice, agreement),
         ticket_id=ref_id(invoice.ticket),
         posted=invoice.gl_batch is not None,
+        custom=custom(invoice.custom_fields),
         lines=_with_tax(flipped, facts, tax * sign),
         updated_at=updated_at(invoice),
     )

@@ -1,13 +1,26 @@
 """Values of the wire, read leniently. Pure."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from psaltery.adapters.connectwise.wire import Record, Ref
+from psaltery.adapters.connectwise.wire import CustomField, Record, Ref
 from psaltery.kit.text import clean
 from psaltery.records.money import ZERO
 
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200  # outside of these a date is a placeholder, e.g. 0001-01-01
+
+
+def custom(fields: Iterable[CustomField] | None) -> dict[str, str]:
+    """The tenant's own fields that have a value, by caption; a flag reads yes or no."""
+    words = {True: "yes", False: "no"}
+    return {
+        text(field.caption): words[field.value]
+        if isinstance(field.value, bool)
+        else text(str(field.value))
+        for field in fields or ()
+        if text(field.caption) and field.value not in (None, "")
+    }
 
 
 def text(value: str | None) -> str:

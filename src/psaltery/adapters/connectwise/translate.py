@@ -7,6 +7,7 @@ from psaltery.adapters.connectwise import wire
 from psaltery.adapters.connectwise.reading import (
     amount,
     currency,
+    custom,
     day,
     entered_at,
     identifier,
@@ -49,6 +50,8 @@ def company(found: wire.Company) -> Company:
         tax_code=name(found.tax_code),
         territory=name(found.territory),
         types=tuple(name(one) for one in found.types or [] if name(one)),
+        tags=tuple(text(tag) for tag in found.integrator_tags or () if text(tag)),
+        custom=custom(found.custom_fields),
         is_vendor=bool(found.is_vendor_flag) or _has_vendor_type(found),
         deleted=bool(found.deleted_flag),
         updated_at=updated_at(found),

@@ -6,6 +6,7 @@ Field names: https://developer.connectwise.com/Products/ConnectWise_PSA/REST
 """
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -52,6 +53,13 @@ class Id(Record):
     """A record of which only the id matters."""
 
 
+class CustomField(Wire):
+    """A field that the tenant has made; its value may be text, a number or a flag."""
+
+    caption: str | None = None
+    value: Any = None
+
+
 class Invoice(Record):
     # At most 15 characters, and the key that every connector of the field joins by.
     invoice_number: str | None = None
@@ -91,6 +99,7 @@ class Invoice(Record):
     ticket: Ref | None = None
     # Set once all GL entries stand in a batch of the Accounting Interface.
     gl_batch: Ref | None = None
+    custom_fields: list[CustomField] | None = None
 
 
 class ProductItem(Record):
@@ -222,6 +231,8 @@ class Company(Record):
     is_vendor_flag: bool | None = None
     deleted_flag: bool | None = None
     billing_contact: Ref | None = None
+    integrator_tags: list[str] | None = None
+    custom_fields: list[CustomField] | None = None
 
 
 class CommunicationItem(Wire):
