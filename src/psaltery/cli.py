@@ -26,6 +26,7 @@ from psaltery.commands import (
     organisations,
     payments,
     people,
+    rmm,
     sandbox,
     serve,
     sync,
@@ -59,6 +60,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 GROUPS = {
     "customers": customers.app,
     "alerts": alerts.app,
+    "rmm": rmm.app,
     "people": people.app,
     "connections": connections.app,
     "contacts": contacts.app,

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "psaltery.mapping",
     "psaltery.notify",
     "psaltery.review",
+    "psaltery.rmm",
     "psaltery.ledger",
     "psaltery.desk",
     "psaltery.connections",

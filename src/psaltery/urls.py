@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("psaltery.matching.urls")),
     path("", include("psaltery.hub.urls")),
     path("", include("psaltery.signals.urls")),
+    path("", include("psaltery.rmm.urls")),
     path("", include("psaltery.ledger.urls")),
     path("", include("psaltery.audit.urls")),
     path("accounts/", include(sign_in_urls)),

@@ -251,8 +251,10 @@ def reseal(json: Json = False) -> None:
         from psaltery.connections import vault
         from psaltery.inbound import keys
         from psaltery.notify import service as notify
+        from psaltery.rmm import keys as rmm
 
         resealed = vault.reseal_all() + notify.reseal_all() + keys.reseal_all()
+        resealed += rmm.reseal_all()
         show_facts({"resealed": resealed}, json=json)
 
 

@@ -25,6 +25,7 @@ from psaltery.ledger.models import BillingCreditMemo
 from psaltery.portfolio.models import AgreementChange, Customer
 from psaltery.posting.models import Link as Posted
 from psaltery.review.models import Blocked
+from psaltery.rmm.models import RmmAlert
 from psaltery.signals.models import Alert
 
 SIZE = 40
@@ -36,6 +37,7 @@ KINDS = {
     "agreement": "Agreements",
     "sync": "Sync",
     "alert": "Alerts",
+    "rmm": "RMM alerts",
 }
 ICONS = {
     "invoice": "file-invoice",
@@ -45,6 +47,7 @@ ICONS = {
     "agreement": "writing",
     "sync": "refresh",
     "alert": "bell",
+    "rmm": "device-desktop",
 }
 
 
@@ -254,6 +257,12 @@ def _alert(row: Any) -> dict[str, Any]:
     }
 
 
+def _rmm(row: Any) -> dict[str, Any]:
+    parts = (row.device, row.get_severity_display(), "resolved" if row.resolved else "")
+    detail = " · ".join(part for part in parts if part)
+    return {"title": row.title, "detail": detail, "url": row.url}
+
+
 # Which rows are a customer's.
 
 
@@ -264,6 +273,13 @@ def _credits(_: Customer, links: list[Link]) -> QuerySet[Any]:
 
 def _documents(customer: Customer) -> QuerySet[Any]:
     return queries.in_the_desk(customer, Document.objects.all()).values("pk")
+
+
+def _monitored(customer: Customer, _: list[Link]) -> QuerySet[Any]:
+    known = customer.company_id is not None
+    return (
+        RmmAlert.objects.filter(company=customer.company_id) if known else RmmAlert.objects.none()
+    )
 
 
 def _links(customer: Customer, _: list[Link]) -> QuerySet[Any]:
@@ -291,5 +307,6 @@ SOURCES = (
     Source("payment", "payment", "paid_on", lambda _, links: queries.payments(links), _payment,
            whole_day=True),
     Source("posted", "sync", "linked_at", _links, _posted),
+    Source("rmm", "rmm", "at", _monitored, _rmm),
     Source("ticket", "ticket", "opened_at", lambda customer, _: queries.tickets(customer), _ticket),
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Alerts of remote monitoring, told by any system through one signed webhook."""
