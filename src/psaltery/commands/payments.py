@@ -1,4 +1,4 @@
-"""`psaltery payments`: payments that were entered in the PSA, and where they stand in the books."""
+"""`psaltery payments`: payments entered in the PSA and where they stand in the books; refunds."""
 
 from typing import Annotated
 
@@ -42,6 +42,42 @@ def list_(
             rows = rows.filter(state=state)
         found = [_data(row) for row in rows.order_by("-paid_on", "-pk")[:limit]]
         show_rows(found, COLUMNS, json=json, empty="No payment was entered in the PSA.")
+
+
+REFUNDS = {
+    "paid_on": "Date",
+    "customer": "Customer",
+    "refund_of": "Refund of",
+    "number": "Number",
+    "organisation": "Organisation",
+    "amount": "Amount",
+    "currency": "Currency",
+}
+
+
+@app.command()
+def refunds(
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 100,
+    json: Json = False,
+) -> None:
+    """List what the books paid back for credit notes and overpayments; no payment of a customer."""
+    with working(json=json):
+        from psaltery.ledger.queries import refunds as found
+
+        rows = found().filter(state="active").order_by("-paid_on", "-pk")[:limit]
+        told = [
+            {
+                "paid_on": row.paid_on,
+                "customer": row.customer_name,
+                "refund_of": row.touch,
+                "number": row.credit_number,
+                "organisation": row.organisation.name,
+                "amount": row.amount,
+                "currency": row.currency,
+            }
+            for row in rows
+        ]
+        show_rows(told, REFUNDS, json=json, empty="Nothing was refunded.")
 
 
 def _data(row: object) -> dict[str, object]:

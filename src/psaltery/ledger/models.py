@@ -187,6 +187,12 @@ class BillingPayment(Mirrored):
             models.Index(
                 fields=["organisation", "-paid_on", "-id"], name="billing_payment_org_newest"
             ),
+            # Few of very many: what was paid back to customers.
+            models.Index(
+                fields=["-paid_on", "-id"],
+                condition=Q(invoice_external_id=""),
+                name="billing_payment_refunds",
+            ),
             GinIndex(
                 name="billing_payment_words", fields=["reference"], opclasses=["gin_trgm_ops"]
             ),

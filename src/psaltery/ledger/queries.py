@@ -54,6 +54,27 @@ def invoices() -> QuerySet[BillingInvoice]:
     return BillingInvoice.objects.filter(kind=RECEIVABLE).select_related("organisation")
 
 
+def refunds() -> QuerySet[BillingPayment]:
+    """Money paid back for a credit note, overpayment or prepayment. No payment of the customer's:
+    it lies on no invoice, and no sum of payments counts it."""
+    of = {"organisation": OuterRef("organisation"), "external_id": OuterRef("touch_external_id")}
+    memos = BillingCreditMemo.objects.filter(**of)
+    unused = Unallocated.objects.filter(**of)
+    return (
+        BillingPayment.objects.filter(kind=RECEIVABLE, invoice_external_id="")
+        .select_related("organisation")
+        .annotate(
+            credit_number=Coalesce(
+                Subquery(memos.values("number")[:1]), Subquery(unused.values("reference")[:1])
+            ),
+            customer_name=Coalesce(
+                Subquery(memos.values("customer_name")[:1]),
+                Subquery(unused.values("customer_name")[:1]),
+            ),
+        )
+    )
+
+
 def payments() -> QuerySet[BillingPayment]:
     """Every touch of money or credit on an invoice, with the invoice it touches."""
     invoice = BillingInvoice.objects.filter(
@@ -61,6 +82,7 @@ def payments() -> QuerySet[BillingPayment]:
     )
     return (
         BillingPayment.objects.filter(kind=RECEIVABLE)
+        .exclude(invoice_external_id="")
         .select_related("organisation")
         .annotate(
             invoice_id=Subquery(invoice.values("pk")[:1]),

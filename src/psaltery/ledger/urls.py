@@ -11,6 +11,7 @@ urlpatterns = [
     path("ledger/invoices/", views.invoices, name="invoices"),
     path("ledger/invoices/<int:number>/", views.invoice, name="invoice"),
     path("ledger/payments/", views.payments, name="payments"),
+    path("ledger/refunds/", views.refunds, name="refunds"),
     path("ledger/credit-notes/", views.credit_notes, name="credit_notes"),
     path("ledger/unallocated/", views.unallocated, name="unallocated"),
     path("ledger/totals/<slug:page>/", views.totals, name="totals"),

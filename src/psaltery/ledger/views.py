@@ -266,6 +266,44 @@ def _by_invoice(rows: Rows, text: str) -> Rows:
 
 
 @may_view
+def refunds(request: HttpRequest) -> HttpResponseBase:
+    """What was paid back to customers."""
+    return _refunds().respond(request)
+
+
+def _refunds() -> ListPage:
+    return ListPage(
+        queries.refunds(),
+        title="Refunds",
+        noun="refunds",
+        columns=[
+            Column("paid_on", "Date", kind="day", sort="paid_on"),
+            Column("customer_name", "Customer", detail="reference"),
+            Column("touch", "Refund of", value=_touch, detail="credit_number"),
+            Column("organisation.name", "Organisation", phone=False),
+            Column("state", "State", html=_touch_state),
+            Column("amount", "Amount", kind="money", currency="currency"),
+        ],
+        search=["reference"],
+        filters=[
+            ORGANISATION,
+            Choice("touch", "Refund of", TOUCHES[1:]),
+            Choice("state", "State", [("active", "Active"), ("deleted", "Removed")]),
+            DateRange("date", "Date", field="paid_on"),
+        ],
+        order="-paid_on",
+        above="ledger/totals_later.html",
+        extra={"totals_url": reverse("ledger:totals", args=["refunds"])},
+        empty=_empty(
+            "Nothing was refunded",
+            "What the books pay back for a credit note or an overpayment appears here, apart from "
+            "what customers paid.",
+            "receipt-refund",
+        ),
+    )
+
+
+@may_view
 def credit_notes(request: HttpRequest) -> HttpResponseBase:
     """Credit notes of the books."""
     return _credit_notes().respond(request)
@@ -359,6 +397,7 @@ _VALID = {"status": ("voided", "deleted")}
 TOTALS = {
     "invoices": Sums(_invoices, _VALID, "total", "invoiced", "amount_due", "open"),
     "payments": Sums(_payments, {"state": ("deleted",)}, "amount", "received or credited"),
+    "refunds": Sums(_refunds, {"state": ("deleted",)}, "amount", "refunded"),
     "credit-notes": Sums(_credit_notes, _VALID, "total", "credited", "remaining", "unused"),
     "unallocated": Sums(_unallocated, _VALID, "total", "received", "remaining", "unused"),
 }

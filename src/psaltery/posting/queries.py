@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Role
@@ -287,10 +287,21 @@ def _names(organisation: Organisation) -> Names:
 
 
 def touches(link: Link) -> QuerySet[BillingPayment]:
-    """Money and credit that the books applied to a document, oldest first."""
-    return BillingPayment.objects.filter(
-        organisation=link.organisation, invoice_external_id=link.books_id
-    ).order_by("paid_on", "pk")
+    """Money and credit that the books applied to a document, oldest first.
+
+    Of a credit note, what was made of its credit: `used_on` is the number of the invoice, "" for
+    a refund, which is no payment of anybody's.
+    """
+    rows = BillingPayment.objects.filter(organisation=link.organisation)
+    if link.books_kind == BooksKind.CREDIT_NOTE:
+        rows = rows.filter(touch="credit_note", touch_external_id=link.books_id)
+    else:
+        rows = rows.filter(invoice_external_id=link.books_id)
+    invoice = BillingInvoice.objects.filter(
+        organisation=OuterRef("organisation"), external_id=OuterRef("invoice_external_id")
+    )
+    numbered = rows.annotate(used_on=Subquery(invoice.values("number")[:1]))
+    return numbered.order_by("paid_on", "pk")
 
 
 def cards(document: Document) -> QuerySet[Card]:

@@ -55,6 +55,7 @@ ENTRIES = (
             Entry("Payments", "", "ledger:payments"),
             Entry("Payments of the PSA", "", "matching:taken"),
             Entry("Credit notes", "", "ledger:credit_notes"),
+            Entry("Refunds", "", "ledger:refunds"),
             Entry("Unallocated", "", "ledger:unallocated"),
             Entry("Items", "", "sync:items"),
         ),
