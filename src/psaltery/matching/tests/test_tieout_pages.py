@@ -111,7 +111,7 @@ def test_a_page_costs_the_same_for_one_document_and_for_many(client, django_asse
     )  # fmt: skip
     viewer = Person.objects.create_user("vic@example.com", name="Vic", role=Role.VIEWER)
     client.force_login(viewer, backend=BACKEND)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(20):
         answer = client.get(reverse("matching:documents", args=[row.pk]))
     assert "60" in answer.content.decode()
     assert client.get(reverse("matching:customers", args=[row.pk])).status_code == 200
