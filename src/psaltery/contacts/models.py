@@ -12,6 +12,7 @@ class Suggestion(models.Model):
     class State(models.TextChoices):
         OPEN = "open", "Waits"
         ASIDE = "aside", "Not a customer of the PSA"
+        DONE = "done", "Settled"
 
     organisation = models.ForeignKey(
         Organisation, on_delete=models.CASCADE, related_name="contact_suggestions"

@@ -104,6 +104,7 @@ def _keep(organisation: Organisation, contacts: Sequence[Contact], judged: Judge
             detail=cut(_detail(contact), 500),
             candidates=msgspec.to_builtins(judged.open.get(contact.id, ())),
             best=max((one.score for one in judged.open.get(contact.id, ())), default=0),
+            state=State.OPEN,
             found_at=now(),
         )
         for contact in contacts
@@ -113,7 +114,7 @@ def _keep(organisation: Organisation, contacts: Sequence[Contact], judged: Judge
         rows,
         update_conflicts=True,
         unique_fields=["organisation", "contact_external_id"],
-        update_fields=["contact_name", "detail", "candidates", "best", "found_at"],
+        update_fields=["contact_name", "detail", "candidates", "best", "state", "found_at"],
     )
     kept = [row.contact_external_id for row in rows]
     waiting = Suggestion.objects.filter(organisation=organisation, state=State.OPEN)
@@ -183,9 +184,9 @@ def settle(organisation: Organisation, contact_id: str, company: Company) -> Dec
         held = before or ContactLink(organisation=organisation, company=company)
         decision = _note(held, Action.LINKED, contact, by=actor(), why="person")
         link_contact(organisation, company, contact.external_id, contact.name, how="person")
-        Suggestion.objects.filter(
-            organisation=organisation, contact_external_id=contact_id
-        ).delete()
+        Suggestion.objects.filter(organisation=organisation, contact_external_id=contact_id).update(
+            state=State.DONE
+        )
     return decision
 
 
@@ -253,9 +254,7 @@ def undo(decision: Decision) -> None:
 
 def _put_back(row: Decision) -> None:
     if row.action == Action.ASIDE or row.company is None:
-        Suggestion.objects.filter(
-            organisation=row.organisation, contact_external_id=row.contact_external_id
-        ).update(state=State.OPEN)
+        _ask_again(row)
         return
     link = ContactLink.objects.filter(organisation=row.organisation, company=row.company).first()
     now_at = link.contact_external_id if link else ""
@@ -272,3 +271,11 @@ def _put_back(row: Decision) -> None:
         )  # fmt: skip
     elif link is not None:
         unlink_contact(link)
+    _ask_again(row)
+
+
+def _ask_again(row: Decision) -> None:
+    """The contact waits for a company again, unless it has one."""
+    own = {"organisation": row.organisation, "contact_external_id": row.contact_external_id}
+    if not ContactLink.objects.filter(**own).exists():
+        Suggestion.objects.filter(**own).update(state=State.OPEN)

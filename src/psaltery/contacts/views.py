@@ -185,7 +185,6 @@ def undo(request: HttpRequest, number: int) -> HttpResponse:
             state=Suggestion.State.OPEN,
         ).first()
         if row is None:
-            pairing.pair(decision.organisation_id)
             return render(request, "contacts/done.html", {"said": said})
         values = {"row": row, "writes": True, "why": queries.WHY}
         return render(request, "contacts/row.html", values)

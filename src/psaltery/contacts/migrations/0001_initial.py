@@ -82,7 +82,11 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("open", "Waits"), ("aside", "Not a customer of the PSA")],
+                        choices=[
+                            ("open", "Waits"),
+                            ("aside", "Not a customer of the PSA"),
+                            ("done", "Settled"),
+                        ],
                         default="open",
                         max_length=8,
                     ),

@@ -9,16 +9,15 @@
     all[Math.min(Math.max(all.indexOf(row) + step, 0), all.length - 1)]?.focus();
   };
 
-  const send = (row, button) => row.querySelector("form").requestSubmit(button);
-
   const keys = {
-    Enter: (row) => send(row, row.querySelector(".btn-primary")),
-    x: (row) => send(row, row.querySelector("[name=aside]")),
+    // Clicked rather than submitted: htmx sends the button along that was clicked.
+    Enter: (row) => row.querySelector(".btn-primary").click(),
+    x: (row) => row.querySelector("[name=aside]").click(),
     j: (row) => go(row, 1),
     ArrowDown: (row) => go(row, 1),
     k: (row) => go(row, -1),
     ArrowUp: (row) => go(row, -1),
-    "/": (row) => row.querySelector("[name=company_q]")?.focus(),
+    s: (row) => row.querySelector("[name=company_q]")?.focus(),
   };
 
   const pick = (row, number) => {
