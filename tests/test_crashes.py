@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from pprint import pformat
 
 import pytest
 from django.db.models import F
@@ -26,11 +27,11 @@ from psaltery.testing.tallies import marked_once, paid_once, posted_once
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.crash,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 OFFICES = (("Sydney", "GST"), ("Adelaide", "GST"), ("Auckland", "NZGST"))
 # Under the load of a whole run on two cores; alone everything is there in a fifth of it.
-PATIENCE = 150
+PATIENCE = 240
 
 
 class Load:
@@ -113,7 +114,7 @@ def age_doubts(*states: str) -> None:
 def wait_until(done, seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < until, state()
+        assert time.monotonic() < until, pformat(state())
         time.sleep(0.3)
 
 
@@ -123,6 +124,12 @@ def state():
         "why": set(Posting.objects.exclude(state="in_step").values_list("why", flat=True)),
         "attempts": Counter(Attempt.objects.values_list("kind", "state")),
         "payments": Counter(PaymentBack.objects.values_list("state", "why")),
+        "unpaid": Counter(
+            PaymentBack.objects.filter(amount=0).values_list("organisation__name", flat=True)
+        ),
+        "read": list(
+            Feed.objects.filter(name="payments").values_list("organisation__name", "finished_at")
+        ),
         "feeds": list(Feed.objects.exclude(state="idle").values_list("name", "state", "failure")),
     }
 
