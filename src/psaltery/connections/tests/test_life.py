@@ -251,7 +251,7 @@ def test_a_page_shows_a_banner_of_each_kind(three, live_app, signed_in):
     expect(page.get_by_role("heading", name=f"Calls of {third.name}")).to_be_visible()
     expect(page.get_by_role("main")).to_contain_text("goes on by itself")
     page.goto(f"{live_app.url}/connections/{connection.pk}/")
-    expect(page.get_by_text(re.compile(r"\d days? left; renewed by itself"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d days? left; it could not be renewed"))).to_be_visible()
 
 
 def test_reading_only_offers_no_writing_and_widening_it_asks_and_says_why(
