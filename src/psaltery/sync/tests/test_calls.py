@@ -19,7 +19,7 @@ from psaltery.connections.consent import begin_consent, complete_consent
 from psaltery.connections.models import Budget, Feed, Organisation, Usage
 from psaltery.kit.clock import now
 from psaltery.ledger.models import BillingInvoice, Customer
-from psaltery.sync import calls, estimate, pull
+from psaltery.sync import backfill, calls, estimate, pull
 from psaltery.sync.forecast import Part, day_end
 from psaltery.sync.forecast import estimate as estimated
 from psaltery.testing.http_calls import call
@@ -199,7 +199,7 @@ def test_a_back_fill_is_counted_and_begun_on_the_page(xero_of):
     assert "<strong>12 calls</strong>" in counted
     answer = client.post(f"/calls/{one.pk}/read/", follow=True).content.decode()
     assert "7 feeds of" in answer
-    assert Feed.objects.filter(cursor=None, full_pass_at=None).count() == 7
+    assert len(backfill.of(one).feeds) == 7
     assert signed_in("bookkeeper").post(f"/calls/{one.pk}/read/").status_code == 403
 
 
