@@ -220,7 +220,12 @@ class BillingCreditMemo(Mirrored):
                 fields=["organisation", "external_id"], name="one_billing_credit_memo"
             )
         ]
-        indexes = [models.Index(fields=["-issued_on", "-id"], name="credit_memo_newest")]
+        indexes = [
+            models.Index(fields=["-issued_on", "-id"], name="credit_memo_newest"),
+            models.Index(
+                fields=["organisation", "customer_external_id"], name="credit_memo_customer"
+            ),
+        ]
 
 
 class Unallocated(Mirrored):
