@@ -193,7 +193,10 @@ def a_draft_is_deleted(rig: Rig) -> Begun:
     return an_invoice_is_voided(rig, Status.DRAFT)
 
 
-CREDIT: dict[str, Any] = {"type": "CreditMemo", "lines": [{**LINE, "quantity": "1", "price": "50.00"}]}
+CREDIT: dict[str, Any] = {
+    "type": "CreditMemo",
+    "lines": [{**LINE, "quantity": "1", "price": "50.00"}],
+}
 
 
 def a_credit_note_is_made(rig: Rig) -> Begun:
