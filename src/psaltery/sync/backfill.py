@@ -149,6 +149,7 @@ class Part:
     """One feed of it."""
 
     name: str
+    label: str
     done: int
     total: int | None
     state: str
@@ -184,13 +185,15 @@ def progress(organisation: Organisation) -> Progress | None:
 
 
 def _part(feed: Feed, row: Backfill) -> Part:
+    label = feed.name.replace("_", " ").capitalize()
     if feed.name in row.read:
         count = row.read[feed.name]
-        return Part(feed.name, count, count, "in_step")
+        return Part(feed.name, label, count, count, "in_step")
     begun = _begun(feed, row)
     state = "failed" if feed.state == Feed.State.FAILED else "waiting"
     return Part(
         name=feed.name,
+        label=label,
         done=feed.done if begun else 0,
         total=feed.total if begun else None,
         state="posting" if begun and feed.state == Feed.State.RUNNING else state,

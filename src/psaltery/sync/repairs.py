@@ -64,14 +64,18 @@ class Repair(msgspec.Struct, frozen=True):
 
 
 # What writes to the books itself: never offered where the connection reads only.
-_WRITING = frozenset({"create_contact", "restore_contact", "revert_drift"})
+_WRITING = frozenset(
+    {"create_contact", "restore_contact", "revert_drift", "credit_anew", "void_anew", "credit_it"}
+)
 
 
 def offered(card: Card) -> dict[str, Repair]:
     """The repairs that this card offers, in order."""
     names = [name for name in entry(card.code).repairs if name in REPAIRS]
     reads_only = card.organisation is not None and card.organisation.connection.read_only
-    return {name: REPAIRS[name] for name in names if not (reads_only and name in _WRITING)}
+    plans = card.details.get("plan") or {}
+    fit = [name for name in names if name not in ANEW or name in plans]
+    return {name: REPAIRS[name] for name in fit if not (reads_only and name in _WRITING)}
 
 
 def repair(card: Card, name: str, answers: Answers, by: str) -> int:

@@ -112,7 +112,9 @@ def document(action: Action, draft: Draft) -> dict[str, Any]:
         "LineItems": [_line(line) for line in draft.lines],
         **_only_of_its_kind(draft),
     }
-    return _set(element)
+    # What was entered there is only taken away by an empty text.
+    emptied = {"Reference": ""} if action is Action.UPDATE and "Reference" in element else {}
+    return emptied | _set(element)
 
 
 def allocation(invoice_id: str, amount: Decimal) -> dict[str, Any]:
