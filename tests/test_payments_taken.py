@@ -9,12 +9,14 @@ from typer.testing import CliRunner
 
 from psaltery.accounts import service
 from psaltery.accounts.models import Role
+from psaltery.adapters.errors import BadSettings
 from psaltery.adapters.xero.books import XeroBooks
 from psaltery.cli import app
 from psaltery.connections.models import Feed, Organisation
 from psaltery.ledger.models import LedgerAccount
 from psaltery.mapping.models import Mapping
 from psaltery.mapping.service import set_mapping
+from psaltery.mapping.targets import Targets
 from psaltery.matching.models import PaymentBack, PaymentTaken
 from psaltery.matching.taken import carry_out
 from psaltery.posting.models import Link
@@ -218,6 +220,28 @@ def test_what_was_there_before_is_entered_when_it_is_switched_on(rig: Rig, link:
     take_payments(Organisation.objects.get(pk=link.organisation_id))
     rig.work()
     assert due(rig, link) == 100
+
+
+def test_an_account_that_takes_no_payments_is_refused_when_it_is_saved(rig: Rig, link: Link):
+    rows = LedgerAccount.objects.filter(organisation=link.organisation)
+    sales = rows.filter(type__in=("REVENUE", "SALES"), takes_payments=False).first()
+    with pytest.raises(BadSettings, match="takes no payments"):
+        set_mapping(link.organisation, "payment", "payment_method", "Card", sales.external_id)
+    with pytest.raises(BadSettings, match="has no account"):
+        set_mapping(link.organisation, "payment", "any", "", "nothing")
+    bank = rows.filter(type="BANK").first()
+    assert Targets(link.organisation, "payment").resolve(bank.name) == bank.external_id
+
+
+def test_a_site_that_takes_one_record_an_invoice_says_so(rig: Rig, link: Link):
+    call(f"{rig.psa_url}/_control/behaviour", "POST", {"several_payments": False})
+    enter(rig, link, "120.00")
+    rig.pay(link, Decimal(50), DAY)
+    for _ in range(2):
+        rig.sync()
+    assert Card.objects.get(state="open").code == "payment_refused"
+    assert due(rig, link) == 50
+    assert PaymentTaken.objects.get().state == "in_step"
 
 
 # Once, whatever gets lost.

@@ -54,7 +54,7 @@ def invoices() -> QuerySet[BillingInvoice]:
     return BillingInvoice.objects.filter(kind=RECEIVABLE).select_related("organisation")
 
 
-def refunds() -> QuerySet[BillingPayment]:
+def refunds() -> QuerySet[Any]:
     """Money paid back for a credit note, overpayment or prepayment. No payment of the customer's:
     it lies on no invoice, and no sum of payments counts it."""
     of = {"organisation": OuterRef("organisation"), "external_id": OuterRef("touch_external_id")}

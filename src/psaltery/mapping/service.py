@@ -308,8 +308,9 @@ def facts_of(company: Company) -> dict[str, Any]:
 
 
 def companies_changed(ids: Sequence[int]) -> list[Organisation]:
-    """Companies were read with other content: their contacts are looked at. Returns where."""
-    links = ContactLink.objects.filter(company__in=ids)
+    """Companies were read with other content: their contacts are looked at, where that is wanted.
+    Returns the organisations with something to do."""
+    links = ContactLink.objects.filter(company__in=ids, organisation__settings__contacts="keep")
     links.update(stale=True)
     found = links.select_related("organisation__connection")
     return list({link.organisation_id: link.organisation for link in found}.values())

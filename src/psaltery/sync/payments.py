@@ -10,6 +10,7 @@ from psaltery.connections.opening import open_psa
 from psaltery.connections.organisations import site_of
 from psaltery.matching.carry_out import Report, carry_out, waiting
 from psaltery.matching.taken import carry_out as taken
+from psaltery.matching.taken.service import wanted
 from psaltery.sync.failures import step_failed, step_works
 from psaltery.sync.runs import failing_since, run
 from psaltery.sync.taken import take
@@ -51,7 +52,7 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
 
 
 def _take(organisation: Organisation, priority: Priority, until: float) -> bool:
-    if not taken.documents(organisation, 1):
+    if not wanted(organisation) or not taken.documents(organisation, 1):
         return False
     with run(organisation, "taken") as row:
         return take(organisation, priority, row, until)

@@ -37,6 +37,8 @@ def psa_changed(connection: Connection, document_ids: Iterable[int]) -> set[int]
 
     Returns the organisations that have something to do.
     """
+    if not Organisation.objects.filter(settings__psa_payments=True).exists():
+        return set()
     links = Link.objects.filter(
         document_id__in=list(document_ids),
         document__connection=connection,
@@ -65,6 +67,8 @@ def switched_on(organisation: Organisation) -> None:
 
 def linked(organisation: Organisation, document_ids: Iterable[int]) -> bool:
     """Documents were linked: somebody may have taken money for them in the PSA before."""
+    if not wanted(organisation):
+        return False
     links = Link.objects.filter(
         organisation=organisation, document_id__in=list(document_ids), books_kind="invoice"
     )
