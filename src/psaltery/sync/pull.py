@@ -22,7 +22,6 @@ from psaltery.matching.service import books_changed
 from psaltery.matching.taken import service as taken
 from psaltery.posting.merged import drifting
 from psaltery.posting.orders import without_orders
-from psaltery.posting.policy import read_policy
 from psaltery.posting.watch import examine, examine_records
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
@@ -180,8 +179,7 @@ def _companies_changed(organisation: Organisation, ids: list[int]) -> None:
     changed = Company.objects.filter(pk__in=ids).values_list("external_id", flat=True)
     push.reconsider_companies(organisation.connection, list(changed))
     for books in companies_changed(ids):
-        if read_policy(books.settings).contacts == "keep":
-            queue.post(books.pk)
+        queue.post(books.pk)
 
 
 def _settings(feed: Feed, books: Books, row: Run) -> None:
