@@ -49,6 +49,9 @@ _SAYS = {
     "read_settings": "Accounts, rates, currencies and lock dates are read from the books now.",
     "accept_drift": "The books stay as they are, and this difference is not told again.",
     "revert_drift": "The books get the PSA's version back, if they may still be edited.",
+    "payments_same": "Nothing is entered: the two stand for each other from now on.",
+    "payments_apart": "The PSA's payment is entered in the books beside the one that is there.",
+    "enter_again": "The PSA's payment is entered in the books once more.",
     "make_rule": "The mapping is changed, so that the next documents become like this one.",
 }
 _ROUTE_FIELDS = {
@@ -286,6 +289,9 @@ _TEMPLATES = {
     "repost": "review/repair_ask.html",
     "post_anyway": "review/repair_ask.html",
     "accept_books": "review/repair_ask.html",
+    "payments_same": "review/repair_button.html",
+    "payments_apart": "review/repair_ask.html",
+    "enter_again": "review/repair_ask.html",
     **dict.fromkeys([*repairs.ANEW, "end_reissue", "next_day"], "review/repair_ask.html"),
     "read_settings": "review/repair_button.html",
     "accept_drift": "review/repair_button.html",
@@ -317,6 +323,7 @@ _MAPS = {
     "map_account": ("Account", "account"),
     "map_tax": ("Tax rate", "tax"),
     "map_tracking": ("Tracking option", "tracking"),
+    "map_payment": ("Account that takes the payments", "payment"),
 }
 
 
@@ -324,6 +331,8 @@ def _targets(row: Card, what: str) -> list[Any]:
     """What may be chosen: only what the organisation has, and only what may be used here."""
     if row.organisation is None or what == "tracking":
         return forms.tracking_choices(row.organisation)
+    if what == "payment":
+        return Targets(row.organisation, what).choices()
     list_ = repairs.list_of(row, what)
     usable = Targets(row.organisation, list_).choices()
     if what == "tax":
@@ -334,7 +343,7 @@ def _targets(row: Card, what: str) -> list[Any]:
 
 def _scopes(row: Card, what: str) -> list[tuple[str, str]]:
     """For which keys the answer may hold: this product, its category, …, everything else."""
-    tried = row.details.get("tried", []) if what == "account" else []
+    tried = row.details.get("tried", []) if what in ("account", "payment") else []
     return [(f"{kind}{forms.SEPARATOR}{key}", key_words(what, kind, key)) for kind, key in tried]
 
 

@@ -332,7 +332,9 @@ def _reason(document: Document, ask: Ask) -> Reason:
         # One card for all payments that wait for the same mapping.
         about_ = f"payment_method:{ask.subject.casefold()}"
         kind = "payment_method" if ask.subject else "any"
+        tried = [["payment_method", ask.subject]] if ask.subject else []
         details = {"key_kind": kind, "key": ask.subject, "list": "payment"}
+        details["tried"] = [*tried, ["any", ""]]
     return Reason(
         code=ask.code,
         about=about_,
