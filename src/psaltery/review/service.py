@@ -71,8 +71,15 @@ def open_card(
     organisation: Organisation | None, reason: Reason, *, topic: str = "connection"
 ) -> Card:
     """A card about something other than documents (a connection, a feed, an alert)."""
-    key = cause(organisation, reason)
-    return _open_cards({key: (organisation, reason)}, topic)[key]
+    (card,) = open_cards([(organisation, reason)], topic=topic)
+    return card
+
+
+def open_cards(reasons: Sequence[tuple[Organisation | None, Reason]], *, topic: str) -> list[Card]:
+    """The cards of many reasons at once, in their order."""
+    keys = [cause(*one) for one in reasons]
+    found = _open_cards(dict(zip(keys, reasons, strict=True)), topic)
+    return [found[key] for key in keys]
 
 
 def close_cause(organisation: Organisation | None, code: str, about: str, how: str) -> None:

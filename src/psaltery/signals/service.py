@@ -4,9 +4,11 @@ An alert that a person acknowledged or snoozed stays so while it is found; when 
 open again. What could not be judged changes nothing.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,7 +21,7 @@ from psaltery.kit.clock import now as this_moment
 from psaltery.portfolio import service as portfolio
 from psaltery.review.models import Card
 from psaltery.review.reasons import Reason
-from psaltery.review.service import BY_ITSELF, open_card, resolve, snooze, wake
+from psaltery.review.service import BY_ITSELF, open_cards, resolve, snooze, wake
 from psaltery.signals.catalogue import BY_CODE
 from psaltery.signals.formulas import Finding
 from psaltery.signals.looks import LOOKS, Looked, Now, names_of
@@ -115,14 +117,19 @@ def _wake(signal: str, moment: datetime) -> None:
 
 
 def _keep(signal: str, looked: Looked, moment: datetime) -> None:
-    live = {one.subject: one for one in Alert.objects.filter(signal=signal, state__in=LIVE)}
+    rows = Alert.objects.filter(signal=signal, state__in=LIVE).select_related("card", "customer")
+    live = {one.subject: one for one in rows}
     names = names_of(set(looked.found))
+    fresh: dict[str, dict[str, Any]] = {}
     for subject, finding in looked.found.items():
-        sentence = _named(subject, finding.sentence, names)
-        if subject in live:
-            _update(live[subject], sentence, finding, moment)
-        else:
-            _open(signal, subject, sentence, finding, moment)
+        content = _content(_named(subject, finding.sentence, names), finding)
+        if subject not in live:
+            fresh[subject] = content
+        elif any(getattr(live[subject], name) != value for name, value in content.items()):
+            _update(live[subject], content)
+    _open(signal, fresh, moment)
+    seen = [live[subject].pk for subject in looked.found if subject in live]
+    Alert.objects.filter(pk__in=seen).update(seen_at=moment)
     if not looked.blind:
         for subject, alert in live.items():
             if subject not in looked.found and subject not in looked.unjudged:
@@ -144,7 +151,7 @@ def _named(subject: str, sentence: str, names: Mapping[str, str]) -> str:
     return f"{names[subject]}: {sentence}" if subject in names else sentence
 
 
-def _content(sentence: str, finding: Finding) -> dict[str, object]:
+def _content(sentence: str, finding: Finding) -> dict[str, Any]:
     amount, currency = finding.money[0] if finding.money else (None, "")
     return {
         "sentence": sentence,
@@ -152,57 +159,75 @@ def _content(sentence: str, finding: Finding) -> dict[str, object]:
         "amount": amount,
         "currency": currency,
         "money": [[str(sum_), code] for sum_, code in finding.money],
-        "evidence": msgspec.to_builtins(finding.evidence[:EVIDENCE_KEPT], builtin_types=()),
+        # As it comes back from the database, so that what did not change is seen not to have.
+        "evidence": msgspec.json.decode(msgspec.json.encode(finding.evidence[:EVIDENCE_KEPT])),
         "evidence_count": len(finding.evidence),
     }
 
 
-def _open(signal: str, subject: str, sentence: str, finding: Finding, moment: datetime) -> None:
+def _open(signal: str, fresh: Mapping[str, dict[str, Any]], moment: datetime) -> None:
+    """New alerts, and the cards that carry them; the same few queries for one and for thousands."""
+    made = Alert.objects.bulk_create(
+        [_alert(signal, subject, content, moment) for subject, content in fresh.items()],
+        batch_size=1_000,
+    )
+    rows = list(
+        Alert.objects.filter(pk__in=[one.pk for one in made]).select_related(
+            "customer", "organisation"
+        )
+    )
+    _carry(rows)
+    Alert.objects.bulk_update(rows, ["card"], batch_size=1_000)
+
+
+def _alert(signal: str, subject: str, content: dict[str, Any], moment: datetime) -> Alert:
     kind, _, key = subject.partition(":")
-    alert = Alert.objects.create(
+    return Alert(
         signal=signal,
         subject=subject,
         customer_id=int(key) if kind == "customer" else None,
         organisation_id=int(key) if kind == "organisation" else None,
         opened_at=moment,
         seen_at=moment,
-        **_content(sentence, finding),
+        **content,
     )
-    alert.card = _card(alert)
-    alert.save(update_fields=["card"])
 
 
-def _card(alert: Alert) -> Card:
-    """What carries the alert to those who are to be told, by the rules for exceptions."""
-    who = f"{alert.customer.name}: " if alert.customer else ""
+def _carry(alerts: Sequence[Alert]) -> None:
+    """Open the cards that tell people of alerts, by the rules for exceptions."""
+    reasons = [(alert.organisation, _reason(alert)) for alert in alerts]
+    by_severity: dict[str, list[int]] = defaultdict(list)
+    for alert, card in zip(
+        alerts, open_cards(reasons, topic=TOPIC) if reasons else (), strict=True
+    ):
+        alert.card = card
+        by_severity[_CARD_SEVERITY[alert.severity]].append(card.pk)
+    for severity, cards in by_severity.items():
+        Card.objects.filter(pk__in=cards).exclude(severity=severity).update(severity=severity)
+
+
+def _reason(alert: Alert) -> Reason:
     sums = " + ".join(f"{Decimal(amount):,.2f} {code}" for amount, code in alert.money)
-    reason = Reason(
+    return Reason(
         code=alert.signal,
         about=alert.subject,
         subject=alert.customer.name if alert.customer else "",
-        sentence=f"{who}{alert.sentence}{f' {sums}.' if sums else ''}",
+        sentence=f"{_whose(alert)}{alert.sentence}{f' {sums}.' if sums else ''}",
         details={"alert": alert.pk},
     )
-    card = open_card(alert.organisation, reason, topic=TOPIC)
-    severity = _CARD_SEVERITY[alert.severity]
-    if card.severity != severity:
-        card.severity = severity
-        card.save(update_fields=["severity"])
-    return card
 
 
-def _update(alert: Alert, sentence: str, finding: Finding, moment: datetime) -> None:
-    graver = finding.severity > alert.severity and alert.state == State.ACKNOWLEDGED
-    for name, value in _content(sentence, finding).items():
+def _update(alert: Alert, content: dict[str, Any]) -> None:
+    graver = content["severity"] > alert.severity and alert.state == State.ACKNOWLEDGED
+    for name, value in content.items():
         setattr(alert, name, value)
-    alert.seen_at = moment
     if graver:
         alert.state, alert.note = State.OPEN, ""
     alert.save()
     if graver and alert.card:
         wake(alert.card)
     if alert.state == State.OPEN:
-        _card(alert)
+        _carry([alert])
 
 
 def _resolve(alert: Alert, moment: datetime) -> None:
