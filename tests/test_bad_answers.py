@@ -41,6 +41,8 @@ def rig(rig: Rig) -> Rig:
 def test_one_organisation_that_answers_nonsense(rig: Rig, worker, kind):
     later(worker)
     broken = at(rig, "Adelaide")
+    # Each read is tried again for some seconds.
+    Feed.objects.filter(organisation=broken).exclude(name__in=("contacts", "invoices")).delete()
     invoices = close_everywhere(rig)
     rig.fault("books", tenant=broken.external_id, path="/api.xro/", kind=kind, times=-1)
     later(worker, hours=0)
@@ -184,8 +186,8 @@ def test_waiting_for_the_budget_leaves_no_trace_on_the_documents(rig: Rig, worke
     later(worker)
     contact = Attempt.objects.count()
     invoices = [close(rig), close(rig)]
-    rig.fault("books", method="PUT", path="/Invoices", kind="minute_limit", times=4)
-    for _ in range(5):
+    rig.fault("books", method="PUT", path="/Invoices", kind="minute_limit", times=2)
+    for _ in range(3):
         later(worker)
     all_in_step(rig, invoices)
     assert contact == 0
