@@ -1,7 +1,7 @@
 """A lock date in the books: documents parked, moved to the first open day, forecast, let out."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from psaltery.accounts.models import Person
 from psaltery.audit.models import Entry
 from psaltery.cli import app
-from psaltery.connections.models import Feed
-from psaltery.posting.models import Link, Posting
+from psaltery.connections.models import Feed, Organisation
+from psaltery.kit.clock import now
+from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.review.models import Card
 from psaltery.sync.repairs import repair
 from psaltery.testing.rig import Rig, call
@@ -92,6 +93,23 @@ def test_an_edit_behind_the_lock_waits_and_goes_when_the_lock_moves(rig: Rig, po
     rig.work()
     assert Decimal(str(in_books(rig, link)["Total"])) == Decimal("330.00")
     assert not Card.objects.filter(state="open").exists()
+
+
+def test_a_lock_that_was_moved_a_moment_ago_is_read_before_anything_is_written(rig: Rig):
+    rig.sync()
+    for organisation in rig.organisations:
+        body = {"tenant": organisation.external_id, "PeriodLockDate": LOCK}
+        call(f"{rig.books_url}/_control/organisations", "POST", body)
+    close(rig, "2026-10-15")
+    Organisation.objects.update(checked_at=now() - timedelta(hours=1))
+    for feed in Feed.objects.filter(organisation=rig.site):
+        rig.read(feed)
+    rig.work()
+    assert Card.objects.get(state="open").code == "period_locked"
+    # It was not the books that refused it: nothing was sent.
+    assert not Attempt.objects.filter(kind="invoice").exists()
+    assert sydney(rig).period_lock_on is None  # as the test knew it
+    assert str(Organisation.objects.get(pk=sydney(rig).pk).period_lock_on) == LOCK
 
 
 def test_the_card_lets_all_that_it_holds_go_on_the_first_open_day(rig: Rig):

@@ -40,7 +40,7 @@ from psaltery.records.drafts import BooksKind
 from psaltery.records.psa import DocumentKind
 from psaltery.review.models import Blocked
 from psaltery.review.reasons import Reason
-from psaltery.sync import queue
+from psaltery.sync import locks, queue
 from psaltery.sync.failures import step_failed, step_works
 from psaltery.sync.models import Run
 from psaltery.sync.runs import failing_since, run
@@ -221,6 +221,10 @@ def post(
     try:
         with run(organisation, "post") as row:
             books = open_books(organisation, priority)
+            if _waiting(organisation).exists() and locks.read(organisation, books):
+                reconsider(organisation)
+            if writes_blocked(organisation):
+                return False
             more = _post_all(organisation, books, row, slice_seconds, progress)
     except Failure as failure:
         _waiting(organisation).exclude(why=str(failure)).update(why=str(failure))
