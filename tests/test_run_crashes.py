@@ -24,7 +24,7 @@ from psaltery.testing.tallies import invoices_of_books, marked_once, posted_once
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 OFFICES = {"Sydney": "GST", "Adelaide": "GST", "Auckland": "NZGST"}
-PATIENCE = 120
+PATIENCE = 180
 PSA, BOOKS = "Our PSA", "Our books"
 READ = ("pull", "--organisation", PSA, "--type", "invoices")
 APP = "0123456789ABCDEF0123456789ABCDEF"
