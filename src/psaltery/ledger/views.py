@@ -276,6 +276,7 @@ def _refunds() -> ListPage:
         queries.refunds(),
         title="Refunds",
         noun="refunds",
+        singular="refund",
         columns=[
             Column("paid_on", "Date", kind="day", sort="paid_on"),
             Column("customer_name", "Customer", detail="reference"),

@@ -213,6 +213,7 @@ def taken(request: HttpRequest) -> HttpResponseBase:
         PaymentTaken.objects.select_related("document", "organisation"),
         title="Payments of the PSA",
         noun="payments",
+        singular="payment",
         columns=[
             Column("document.number", "Document", link=_document_of, detail="why"),
             Column("document.company_name", "Customer", phone=False),

@@ -351,6 +351,7 @@ def items(request: HttpRequest) -> HttpResponseBase:
         Item.objects.select_related("organisation"),
         title="Items",
         noun="items",
+        singular="item",
         columns=[
             Column("product", "Product", detail="name", sort="product"),
             Column("organisation.name", "Organisation"),
