@@ -54,5 +54,5 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
 def _take(organisation: Organisation, priority: Priority, until: float) -> bool:
     if not wanted(organisation) or not taken.documents(organisation, 1):
         return False
-    with run(organisation, "taken") as row:
+    with run(organisation, "payments") as row:
         return take(organisation, priority, row, until)

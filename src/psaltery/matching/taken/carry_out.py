@@ -78,16 +78,23 @@ def read(document: Document, psa: Psa) -> bool:
     asked = PaymentsToRead.objects.filter(pk=document.pk).first()
     if asked is None:
         return True
+    if _in_doubt(PaymentBack.objects.filter(pk=document.pk).first()):
+        return False
     shown = psa.payments(document.external_id)
-    # Looked at after the list was read: whatever of it is ours is known by then.
+    # Looked at again after the list was read: whatever of it is ours is known by then.
     back = PaymentBack.objects.filter(pk=document.pk).first()
-    if back is not None and back.state in (PaymentBack.State.WRITING, PaymentBack.State.UNCERTAIN):
+    if _in_doubt(back):
         return False
     own = {back.psa_payment_id, *(one["payment_id"] for one in back.credits)} if back else set()
     with transaction.atomic():
         _remember(document, [one for one in shown if _is_taken(one) and one.external_id not in own])
         PaymentsToRead.objects.filter(pk=document.pk, asked_at=asked.asked_at).delete()
     return True
+
+
+def _in_doubt(back: PaymentBack | None) -> bool:
+    doubtful = (PaymentBack.State.WRITING, PaymentBack.State.UNCERTAIN)
+    return back is not None and back.state in doubtful
 
 
 def _is_taken(payment: PsaPayment) -> bool:
