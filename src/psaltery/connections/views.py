@@ -23,6 +23,7 @@ from psaltery.connections.forms import READ_ONLY, ConnectForm
 from psaltery.connections.models import Connection, Organisation
 from psaltery.inbound import service as inbound
 from psaltery.inbound import views as webhooks
+from psaltery.sync.estimate import least
 from psaltery.web.format import badge
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
@@ -285,6 +286,7 @@ def organisations(request: HttpRequest, number: int) -> HttpResponse:
         "query": text,
         "page": Paginator(found, PICKED_PAGE).get_page(request.GET.get("page")),
         "chosen": connection.organisations.filter(chosen=True).count(),
+        "least_calls": least(connection.kind),
     }
     return render(request, "connections/organisations.html", values)
 

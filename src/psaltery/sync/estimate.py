@@ -35,6 +35,12 @@ def known(organisation: Organisation) -> Estimate:
     return _estimate(organisation, mirrored)
 
 
+def least(kind: str) -> int:
+    """The calls that the first reading of one organisation takes at least."""
+    feeds = registry.manifest(kind).feeds
+    return sum(_part(spec, {}).calls for spec in feeds if not spec.on_demand)
+
+
 def counted(organisation: Organisation) -> Estimate:
     """By the vendor's own count, asked now: one call a feed. Raises the four failures."""
     _check(organisation)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -49,11 +49,6 @@ SLICE_SECONDS = 20.0
 BATCH = 200
 # A document that has been decided about so often in one job waits for the next one.
 ROUNDS = 3
-
-
-def seconds(count: float) -> timedelta:
-    """A span of time."""
-    return timedelta(seconds=count)
 
 
 # Routing: which documents wait for which organisation.

@@ -86,6 +86,7 @@ def test_120_organisations_are_connected_to_read_only(vendor, live_app, page, se
     page.get_by_role("button", name="Allow access").click()
     expect(page.get_by_text("120 found, 0 synced")).to_be_visible()
     expect(page.get_by_text("Page 1 of 5")).to_be_visible()
+    expect(page.get_by_text("at least 12 calls for each organisation")).to_be_visible()
     practice = call(f"{vendor.url}/_control/organisations")
     hidden = [one["tenantName"] for one in practice if one["tenantType"] != "ORGANISATION"]
     assert hidden
