@@ -12,7 +12,8 @@ import msgspec
 from psaltery.adapters.contract import Books
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import Customer
-from psaltery.posting.draft import is_purchase, kind_of
+from psaltery.posting.draft import is_purchase
+from psaltery.posting.kinds import kind_of
 from psaltery.posting.models import Link
 from psaltery.posting.plan import Planned
 from psaltery.posting.policy import posted_kinds

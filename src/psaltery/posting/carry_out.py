@@ -49,8 +49,8 @@ from psaltery.posting.decide import (
     Void,
     decide,
 )
-from psaltery.posting.draft import kind_of
 from psaltery.posting.items import forget, with_items
+from psaltery.posting.kinds import kind_of
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.posting.plan import Planned
 from psaltery.posting.reissue.steps import Way, plan

@@ -9,7 +9,7 @@ from django.db.models import Q
 from psaltery.connections.models import Organisation
 from psaltery.desk import models as desk
 from psaltery.ledger.models import BillingCreditMemo, BillingInvoice
-from psaltery.posting.draft import BOOKS_KINDS
+from psaltery.posting.kinds import BOOKS_KINDS
 from psaltery.posting.models import Link
 from psaltery.posting.situation import Existing, Linked
 from psaltery.records.books import Status

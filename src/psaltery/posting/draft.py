@@ -19,13 +19,13 @@ from psaltery.mapping.lookup import (
 from psaltery.mapping.products import item_code
 from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
+from psaltery.posting.kinds import kind_of
 from psaltery.posting.locks import Dating
-from psaltery.posting.policy import Policy
 from psaltery.posting.situation import AccountFact, Situation, TaxFact
 from psaltery.records.books import Status, TaxMode
 from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
 from psaltery.records.money import ZERO, cents
-from psaltery.records.psa import PURCHASES, Document, DocumentKind, DocumentLine
+from psaltery.records.psa import PURCHASES, Document, DocumentLine
 from psaltery.review.reasons import Reason
 
 Reasons = tuple[Reason, ...]
@@ -33,28 +33,6 @@ Reasons = tuple[Reason, ...]
 _SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
 _PURCHASE_CLASSES = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY")
 _DESCRIPTION = 4000
-# What a document becomes in the books.
-BOOKS_KINDS = {
-    DocumentKind.INVOICE: BooksKind.INVOICE,
-    DocumentKind.CREDIT_MEMO: BooksKind.CREDIT_NOTE,
-    DocumentKind.BILL: BooksKind.BILL,
-    DocumentKind.EXPENSE: BooksKind.BILL,
-    DocumentKind.PURCHASE_ORDER: BooksKind.PURCHASE_ORDER,
-}
-
-
-def books_kind(kind: DocumentKind, policy: Policy) -> BooksKind:
-    """What a document becomes in books with these policies."""
-    if kind is DocumentKind.EXPENSE and policy.expenses == "spend":
-        return BooksKind.SPEND
-    return BOOKS_KINDS[kind]
-
-
-def kind_of(situation: Situation) -> BooksKind:
-    """What the document is in the books already, or what it becomes there."""
-    if situation.link is not None and situation.link.kind:
-        return BooksKind(situation.link.kind)
-    return books_kind(situation.document.kind, situation.book.policy)
 
 
 class Shaped(msgspec.Struct):

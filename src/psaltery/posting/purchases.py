@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from psaltery.posting.draft import is_purchase, kind_of
+from psaltery.posting.draft import is_purchase
+from psaltery.posting.kinds import kind_of
 from psaltery.posting.situation import Existing, Linked, Situation
 from psaltery.records.books import Status
 from psaltery.records.drafts import BooksKind, Outcome

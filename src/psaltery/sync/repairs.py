@@ -23,7 +23,7 @@ from psaltery.matching.models import PaymentBack
 from psaltery.matching.taken import carry_out as taken
 from psaltery.matching.taken import service
 from psaltery.posting.contacts import make_contact, restore_contact
-from psaltery.posting.draft import books_kind
+from psaltery.posting.kinds import books_kind
 from psaltery.posting.models import Link, Posting
 from psaltery.posting.policy import read_policy
 from psaltery.posting.reissue.steps import Way
