@@ -58,7 +58,10 @@ def _feeds() -> int:
     fresh = known.filter(due_at__lte=moment).exclude(
         state__in=(Feed.State.RUNNING, Feed.State.QUEUED)
     )
-    found = list((fresh | left).select_related("organisation__connection"))
+    # One that is being written just now is left to the next time: two that wait for each other's
+    # feeds would be a deadlock.
+    free = (fresh | left).select_for_update(of=("self",), skip_locked=True)
+    found = list(free.select_related("organisation__connection"))
     found.sort(key=lambda feed: (_order(feed), feed.due_at or moment))
     for feed in found:
         if feed.state != Feed.State.RUNNING:
