@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('connections', '0002_read_only_of_a_consent'),
-        ('ledger', '0004_refunds'),
+        ("connections", "0002_read_only_of_a_consent"),
+        ("ledger", "0004_refunds"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='billingcreditmemo',
-            index=models.Index(fields=['organisation', 'customer_external_id'], name='credit_memo_customer'),
+            model_name="billingcreditmemo",
+            index=models.Index(
+                fields=["organisation", "customer_external_id"], name="credit_memo_customer"
+            ),
         ),
     ]
