@@ -55,6 +55,8 @@ def _guard(needed: Role, view: View[P]) -> View[P]:
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         person = request.user
+        # A visitor is sent to sign in; a person with too low a role would only come back here, so
+        # that they get a page instead.
         if not isinstance(person, Person):
             return _sign_in_first(request)
         if not person.may(needed):

@@ -39,6 +39,7 @@ class SetUpForm(forms.Form):
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
+        # Not stored: only to compare the password with the person's own name and address.
         stranger = Person(
             email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", "")
         )

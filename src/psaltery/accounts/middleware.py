@@ -21,6 +21,7 @@ def person_of_request(get_response: Answer) -> Answer:
         person = request.user
         if not isinstance(person, Person):
             return get_response(request)
+        # By address, not by id: the audit log must name people long after their row has changed.
         with timezone.override(ZoneInfo(person.time_zone)), acting_as(person.email):
             return get_response(request)
 

@@ -23,6 +23,7 @@ class Role(models.TextChoices):
 
     def reaches(self, needed: Role) -> bool:
         """True when this role may do what `needed` may."""
+        # The order of the members is the ladder: a new role belongs in its place among them.
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
@@ -80,6 +81,7 @@ class Person(AbstractBaseUser):
         verbose_name = "person"
         verbose_name_plural = "people"
         constraints = [
+            # Lower case is the manager's promise; this holds also for what goes round it.
             models.UniqueConstraint(Lower("email"), name="people_email_any_case"),
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="people_role_known"

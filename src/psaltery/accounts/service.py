@@ -106,6 +106,7 @@ def invite(person: Person, invited_by: str) -> str:
         render_to_string("accounts/invitation.txt", values),
         None,
         [person.email],
+        # The link is shown as well, so that a broken mail server stops no invitation.
         fail_silently=True,
     )
     return link
@@ -114,6 +115,7 @@ def invite(person: Person, invited_by: str) -> str:
 @transaction.atomic
 def change_person(person: Person, *, name: str, role: Role, is_active: bool) -> None:
     """Change what an administrator may; refused where no administrator would remain."""
+    # Locked: two administrators who step down at the same time must not leave none.
     others = Person.objects.select_for_update().filter(role=Role.ADMIN, is_active=True)
     stays = role == Role.ADMIN and is_active
     if not stays and not others.exclude(pk=person.pk).exists():
@@ -147,6 +149,7 @@ def issue_token(
     token = ApiToken.objects.create(
         person=person,
         name=name,
+        # Four random characters tell keys apart, and leave far too many to guess.
         prefix=key[:SHOWN_OF_KEY],
         key_hash=secret_hash(key),
         scopes=[str(scope) for scope in scopes],
@@ -177,10 +180,12 @@ def token_for(key: str, needed: Scope) -> ApiToken | None:
 
     The owner's role limits it as well: a token never outlives the right it was made with.
     """
+    # Looked up by its hash: no comparison of keys whose time could be measured.
     token = ApiToken.objects.select_related("person").filter(key_hash=secret_hash(key)).first()
     moment = now()
     if token is None or token.revoked_at or (token.expires_at and token.expires_at <= moment):
         return None
+    # The role is asked at every use: who is demoted takes their tokens down with them.
     reached = SCOPE_ROLES[highest([Scope(scope) for scope in token.scopes])]
     if not reached.reaches(SCOPE_ROLES[needed]) or not token.person.may(SCOPE_ROLES[needed]):
         return None

@@ -16,6 +16,7 @@ def address_tried(request: HttpRequest, credentials: dict[str, Any] | None = Non
     """The e-mail address of an attempt to sign in, as django-axes counts failures by."""
     given = credentials or {}
     address = given.get("email") or given.get("username") or request.POST.get("login", "")
+    # 254 is the longest address there can be; a visitor could send megabytes to be logged.
     return str(address).strip().lower()[:254]
 
 

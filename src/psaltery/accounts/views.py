@@ -23,6 +23,7 @@ from psaltery.kit.clock import now
 from psaltery.web.format import badge
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
+# Django wants it named where a person was not found by one of several backends.
 ALLAUTH_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 SETTINGS_CRUMB = ("Settings", "/settings/")
 
@@ -49,6 +50,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         first = service.FirstPerson(**form.cleaned_data)
         try:
+            # Nobody is signed in yet, and the audit log must not say that the worker did it.
             with acting_as(first.email):
                 person = service.set_up(first)
         except service.Refused as refusal:
@@ -63,6 +65,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember the theme; a visitor's is remembered by their browser."""
+    # Open to visitors: the switch stands on the sign-in page as well.
     choice = request.POST.get("theme", "")
     if choice in Theme.values and isinstance(request.user, Person):
         Person.objects.filter(pk=request.user.pk).update(theme=choice)
@@ -102,6 +105,7 @@ def _settings_page(request: HttpRequest, tab: str, values: dict[str, object]) ->
 def _may_sign_in(row: Person) -> SafeString:
     if not row.is_active:
         return badge("Deactivated")
+    # Single sign-on needs no password, so that a first sign-in counts too.
     if not row.has_usable_password() and row.last_login is None:
         return badge("Invited", "info")
     return badge("Active", "good")
@@ -280,6 +284,7 @@ def add_token(request: HttpRequest) -> HttpResponse:
 def _own_token(request: HttpRequest, number: int) -> ApiToken:
     viewer = person_of(request)
     rows = ApiToken.objects.select_related("person")
+    # Somebody else's token is "not found": a refusal would tell that it exists.
     return get_object_or_404(
         rows if viewer.may(Role.ADMIN) else rows.filter(person=viewer), pk=number
     )

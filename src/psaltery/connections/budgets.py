@@ -38,6 +38,8 @@ _READ = """
     FROM connections_budget WHERE organisation_id = %s
 """
 # Compare and swap: the row is only moved on from the state that was judged.
+# `synchronous_commit` is off in this one statement: after a crash of the server a few calls would
+# be uncounted, which the vendor's own headers put right.
 _TAKE = """
     UPDATE connections_budget SET theoretical_at = %s
     FROM (SELECT set_config('synchronous_commit', 'off', true) AS to) AS relaxed
@@ -94,6 +96,7 @@ class SharedBudget:
     def take(self) -> None:
         """One call's right: its place in the minute, then one of the concurrent slots."""
         until = monotonic() + _PATIENCE_SECONDS[self._priority]
+        # The rate first, since a slot that is held while waiting would be idle for the others.
         while not self._take_rate(until):
             pass
         self._slot = locks.take_slot(self._id, self._limits.concurrent)
@@ -107,6 +110,7 @@ class SharedBudget:
         """Count the call, keep what the vendor said, free the slot."""
         at, remaining = now(), heard.day_remaining
         slot, self._slot = self._slot, None
+        # Xero's day begins at a time of its own: what it says is left tells when.
         fresh = remaining is not None and is_new_day(self._state, remaining)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -125,6 +129,7 @@ class SharedBudget:
                     "blocked_until": heard.blocked_until,
                     "blocked_why": heard.blocked_why,
                     "slots": locks.SLOTS,
+                    # Unlocking what is not held only warns, and keeps the statement the same.
                     "slot": -1 if slot is None else slot,
                 },
             )
@@ -136,9 +141,11 @@ class SharedBudget:
         if isinstance(decision, Go):
             return self._swap(decision)
         wait = (decision.at - at).total_seconds()
+        # Nobody waits in place for a new day, whatever the patience.
         if decision.limit == "day" or monotonic() + wait > until:
             sentence = _SENTENCES.get(decision.limit, _SENTENCES["minute"])
             raise TryLater(sentence, at=decision.at, limit=decision.limit)
+        # Never zero: the loop would spin until the clock has moved on.
         sleep(max(wait, 0.001))
         return False
 

@@ -40,8 +40,11 @@ def begin_consent(
     other kind; the connection changes when they were granted. Raises BadSettings for unusable
     fields.
     """
+    # The read-only wish lives in the request until the vendor has granted it: a person who turns
+    # back at the consent page must find the connection as it was.
     app = oauth_app(connection, read_only=read_only)
     state, verifier = new_secret(), new_secret()
+    # Kept beyond their lifetime, so that a late answer gets the true reason and not "unknown".
     ConsentRequest.objects.filter(created_at__lt=now() - timedelta(days=1)).delete()
     ConsentRequest.objects.create(
         connection=connection,
@@ -64,6 +67,7 @@ def complete_consent(
     """
     answer = dict(parse_qsl(urlsplit(redirected_to).query, keep_blank_values=True))
     request = _request_of(answer.get("state", ""), session, connection)
+    # Only after the state was checked: anybody can send a browser here with an error of theirs.
     if answer.get("error"):
         raise failure_of(answer["error"], answer.get("error_description", ""))
     _check_redirect(redirected_to, request.redirect_uri)
@@ -77,6 +81,7 @@ def complete_consent(
 def _change_kind(request: ConsentRequest) -> None:
     """From reading to writing, or back, as this consent was begun for."""
     connection, wanted = request.connection, request.read_only
+    # Saved by `connect` together with the tokens that carry the new scopes.
     if wanted is not None and connection.read_only != wanted:
         connection.read_only = wanted
         word = "reads only" if wanted else "may write"
@@ -110,6 +115,7 @@ def connect(connection: Connection, told: Tokens) -> Connection:
     connection.scopes = told.scopes or " ".join(app.scopes)
     connection.authorised_by = told.email or told.user
     connection.authorised_at = now()
+    # A vendor may let a person untick permissions, and tells so only in the granted scopes.
     _note_missing_scopes(connection, app.scopes)
     connection.save()
     audit.record_change(
@@ -127,6 +133,7 @@ def connect(connection: Connection, told: Tokens) -> Connection:
 
 
 def _note_missing_scopes(connection: Connection, wanted: tuple[str, ...]) -> None:
+    # `offline_access` shows in the refresh token itself; a server need not repeat it.
     missing = sorted(set(wanted) - set(connection.scopes.split()) - {"offline_access"})
     if missing:
         connection.state = Connection.State.NEEDS_RECONNECT
@@ -147,6 +154,7 @@ def _request_of(state: str, session: str, connection: Connection | None) -> Cons
     """The consent that was begun with this state, now used up."""
     with transaction.atomic():
         request = (
+            # The lock makes a state good for one answer even when a browser sends it twice.
             ConsentRequest.objects.select_for_update(of=("self",))
             .select_related("connection")
             .filter(state_hash=secret_hash(state))
@@ -168,6 +176,7 @@ def _complaint(request: ConsentRequest | None, session: str, connection: Connect
         return "This consent was completed already."
     if request.created_at + LIFETIME < now():
         return "This consent was begun too long ago."
+    # Otherwise a stranger could have a signed-in person finish a consent to the stranger's books.
     if request.session_hash and request.session_hash != secret_hash(session):
         return "This consent was begun in another browser or session."
     if connection is not None and connection.pk != request.connection_id:
@@ -177,6 +186,7 @@ def _complaint(request: ConsentRequest | None, session: str, connection: Connect
 
 def _check_redirect(redirected_to: str, redirect_uri: str) -> None:
     arrived = redirected_to.partition("?")[0].partition("#")[0]
+    # Xero compares byte for byte, and would answer the exchange with an error that helps nobody.
     if arrived != redirect_uri:
         raise BadSettings(
             f"The browser came back to {arrived}, but {redirect_uri} is set up here. Both must be "

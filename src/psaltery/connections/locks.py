@@ -31,6 +31,7 @@ def only_one(kind: int, number: int, *, patience_seconds: float) -> Iterator[Non
     Raises TryLater when it can't be had in `patience_seconds`.
     """
     until = monotonic() + patience_seconds
+    # Tried again and again instead of waited for: a blocking lock would know no patience.
     while not _try("SELECT pg_try_advisory_lock(%s, %s)", kind, number):
         if monotonic() > until:
             raise TryLater("Another process is renewing this consent and takes long.")

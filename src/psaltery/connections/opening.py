@@ -49,6 +49,7 @@ def unchecked_adapter(organisation: Organisation, priority: Priority) -> Any:
     module = registry.module(connection.kind)
     fields = all_fields(connection)
     budget = SharedBudget(organisation.pk, module.MANIFEST.limits, priority)
+    # The budget is the organisation's: the vendor counts calls by tenant, not by app alone.
     caller = make_caller(connection, budget, source_of(organisation))
     return module.open(fields, organisation.external_id, caller, facts_of(organisation))
 
@@ -56,6 +57,7 @@ def unchecked_adapter(organisation: Organisation, priority: Priority) -> Any:
 def open_consent(connection: Connection) -> Consent:
     """What a connection's token reaches: its tenants. Its calls are on no organisation's budget."""
     module = registry.oauth_module(connection.kind)
+    # Xero lists tenants without a tenant header, so that there is no organisation to charge.
     return module.consent(make_caller(connection, NoBudget(), connection_source(connection)))
 
 
@@ -91,6 +93,7 @@ def app_of(connection: Connection) -> tokens.AppOf:
     """How to get a connection's OAuth app and token server when a token must be renewed."""
 
     def make() -> tuple[OAuthApp, TokenServer]:
+        # Made when a renewal is due: the secrets are not opened for calls that need none.
         app = oauth_app(connection)
         return app, token_server(connection, app)
 
@@ -119,6 +122,7 @@ def addresses(kind: str) -> dict[str, str]:
     prefix, suffix = f"{kind.upper()}_", "_URL"
     return {
         name.removeprefix(prefix).removesuffix(suffix).lower(): getattr(settings, name)
+        # From the settings and never from a form: whoever could set them could collect the tokens.
         for name in dir(settings)
         if name.startswith(prefix) and name.endswith(suffix)
     }
@@ -155,6 +159,7 @@ def usable(organisation: Organisation) -> None:
     if connection.state != Connection.State.CONNECTED:
         reason = connection.reason or f"{connection.name} is {connection.get_state_display()}."
         raise NeedsReconnect(reason, code=connection.reason_code or connection.state)
+    # Told apart from a broken consent: the other organisations of this one still work.
     if organisation.state == Organisation.State.REMOVED:
         raise NeedsReconnect(organisation.reason, code="tenant_removed")
     if not organisation.chosen:
@@ -166,6 +171,7 @@ def usable(organisation: Organisation) -> None:
 
 def writes_blocked(organisation: Organisation) -> str:
     """Why nothing may be written to an organisation now, in a sentence; "" when it may."""
+    # First, as the gravest: a write now would land in another company's books.
     if organisation.state == Organisation.State.MISMATCH:
         return organisation.reason
     if organisation.connection.read_only:

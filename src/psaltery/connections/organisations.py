@@ -27,10 +27,12 @@ def refresh_organisations(connection: Connection) -> list[Organisation]:
     New ones are not chosen. Those that are gone are marked as removed and keep their records; those
     that are back become active again. Raises the four failures.
     """
+    # Before the transaction: no lock is held while the vendor is asked.
     tenants = open_consent(connection).tenants()
     with transaction.atomic():
         for tenant in tenants:
             _remember(connection, tenant)
+        # People disconnect an app in Xero without its being told; this list is how it is learned.
         gone = connection.organisations.exclude(external_id__in=[t.external_id for t in tenants])
         gone = gone.exclude(state=Organisation.State.REMOVED)
         for organisation in gone:
@@ -45,6 +47,7 @@ def _remember(connection: Connection, tenant: Tenant) -> None:
         defaults={"name": tenant.name, "link_id": tenant.connection_id},
     )
     organisation.name, organisation.link_id = tenant.name, tenant.connection_id
+    # A mismatch stays: that the tenant is reachable does not make it the right company.
     if organisation.state in (Organisation.State.REMOVED, Organisation.State.OFFLINE):
         organisation.state, organisation.reason = Organisation.State.ACTIVE, ""
     organisation.save(update_fields=["name", "link_id", "state", "reason"])
@@ -107,6 +110,7 @@ def start(organisation: Organisation) -> None:
     manifest = registry.manifest(organisation.connection.kind)
     organisation.chosen = True
     organisation.save(update_fields=["chosen"])
+    # Before the feeds, whose first call needs the row.
     make_budget(organisation, manifest)
     for feed in manifest.feeds:
         if not feed.on_demand:
@@ -139,6 +143,7 @@ def pin(organisation: Organisation, facts: Facts) -> bool:
     as a mismatch, nothing is written to it any more, and False is returned.
     """
     seen = (facts.external_id, facts.short_code, facts.base_currency)
+    # A wrong tenant id writes into another company's books, and Xero says nothing.
     pinned = (organisation.organisation_id, organisation.short_code, organisation.base_currency)
     if not any(pinned):
         organisation.organisation_id, organisation.short_code, organisation.base_currency = seen
@@ -147,6 +152,7 @@ def pin(organisation: Organisation, facts: Facts) -> bool:
         _mismatch(organisation, facts)
     elif organisation.state == Organisation.State.MISMATCH:
         organisation.state, organisation.reason = Organisation.State.ACTIVE, ""
+    # A company may be renamed or moved: only what is pinned tells one from another.
     organisation.name = facts.name or organisation.name
     organisation.country, organisation.time_zone = facts.country, facts.time_zone
     organisation.plan = facts.plan
@@ -183,6 +189,7 @@ def site_of(connection: Connection) -> Organisation:
     if manifest.role != Role.PSA:
         raise BadSettings(f"{connection.name} is no PSA.", which="kind")
     fields = connection.fields
+    # A PSA lists no tenants: its address and company id say which site it is.
     external_id = "/".join(filter(None, (fields.get("site", ""), fields.get("company", ""))))
     organisation, made = Organisation.objects.get_or_create(
         connection=connection,

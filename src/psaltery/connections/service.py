@@ -86,6 +86,7 @@ def problems(kind: str, name: str, values: Mapping[str, str], *, own: int = 0) -
     """
     manifest = registry.manifest(kind)
     found: dict[str, str] = {}
+    # Secrets never go back to the browser, so that an empty one means "as before".
     stored = vault.open_secrets(Connection.objects.get(pk=own)) if own else {}
     if not single_line(name):
         found["name"] = "Give the connection a name."
@@ -114,6 +115,7 @@ def add(kind: str, name: str, values: Mapping[str, str], *, read_only: bool = Fa
         raise BadSettings(sentence, which=which)
     manifest = registry.manifest(kind)
     with transaction.atomic():
+        # Made first: secrets are sealed for the id of their row.
         connection = Connection.objects.create(
             kind=kind, name=single_line(name), read_only=read_only
         )
@@ -158,6 +160,7 @@ def connect_with_keys(connection: Connection) -> list[Check]:
 
     Raises BadSettings, NeedsReconnect (wrong keys) or TryLater; the connection then stays as it is.
     """
+    # Asked before anything is stored: wrong keys must not mark the connection as connected.
     organisation = site_of(connection)
     checks = _psa_checks(organisation)
     connection.state = Connection.State.CONNECTED
@@ -204,6 +207,7 @@ def examine(connection: Connection) -> list[Check]:
 
 def _clock_check(connection: Connection) -> list[Check]:
     try:
+        # Known from the answers to the checks before: no call of its own is made.
         minutes = round(clock_skew(opening.base_url(connection)).total_seconds() / 60)
     except BadSettings:
         return []  # said by the other checks
@@ -275,9 +279,11 @@ def note_failure(organisation: Organisation, failure: Failure) -> None:
     connection, whose feeds wait. TryLater and Rejected mark nothing.
     """
     if isinstance(failure, NeedsReconnect) and failure.code == "tenant_removed":
+        # Marked once, so that every further refusal does not add another entry to the audit log.
         if organisation.state != Organisation.State.REMOVED:
             mark_removed(organisation)
     elif isinstance(failure, TryLater) and failure.limit == "offline":
+        # Only an active one: being offline must not hide a mismatch, which blocks writing.
         Organisation.objects.filter(pk=organisation.pk, state=Organisation.State.ACTIVE).update(
             state=Organisation.State.OFFLINE, reason=str(failure)
         )
@@ -288,6 +294,7 @@ def note_failure(organisation: Organisation, failure: Failure) -> None:
 def note_success(organisation: Organisation) -> None:
     """A call worked: an organisation that was offline or removed is there again. One UPDATE."""
     gone = (Organisation.State.OFFLINE, Organisation.State.REMOVED)
+    # Looked at in memory first, as this runs after every good call.
     if organisation.state in gone:
         Organisation.objects.filter(pk=organisation.pk, state__in=gone).update(
             state=Organisation.State.ACTIVE, reason=""
@@ -302,6 +309,7 @@ def _mark(connection: Connection, failure: Failure) -> None:
         code = f"bad_{failure.which}"
     else:
         return
+    # The filter decides who was first: many jobs fail together, and one tells of it.
     connected = Connection.objects.filter(pk=connection.pk, state=Connection.State.CONNECTED)
     state = Connection.State.NEEDS_RECONNECT
     if connected.update(state=state, reason=str(failure), reason_code=code):
@@ -344,10 +352,13 @@ def disconnect(connection: Connection) -> None:
     another connection shares the consent, only this one's organisations are removed from it.
     """
     try:
+        # Before the tokens are forgotten, for they are what it takes; and outside the transaction,
+        # as it calls the vendor.
         _give_back(connection)
     except Failure as failure:
         _tell(connection, f"The consent of {connection.name} could not be given back: {failure}")
     with transaction.atomic():
+        # Asked again here: another connection may have joined the consent during the call.
         shared = _sharing(connection).exists()
         if connection.token_set is not None and not shared:
             _forget_tokens(connection)
@@ -365,6 +376,8 @@ def _give_back(connection: Connection) -> None:
     if connection.token_set is None:
         return
     app = opening.oauth_app(connection)
+    # Xero's revocation ends every tenant of the user at once, so that it is only for the last
+    # connection; a shared consent loses single tenants instead.
     if not _sharing(connection).exists() and not app.client_credentials:
         refresh_token = vault.open_token(connection.token_set, "refresh")
         opening.token_server(connection, app).revoke(refresh_token)
@@ -380,6 +393,7 @@ def _forget_tokens(connection: Connection) -> None:
     held = connection.token_set
     if held is not None:
         held.access = held.refresh = held.previous_refresh = ""
+        # A worker that still holds the row must not renew what was given back.
         held.revoked_at = now()
         held.save()
 

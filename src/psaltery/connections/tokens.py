@@ -12,10 +12,11 @@ from psaltery.connections import locks, vault
 from psaltery.connections.models import Connection, TokenSet
 from psaltery.kit.clock import now
 
-# Xero honours the replaced refresh token for 30 minutes (../shared/reference/xero.md 1.3).
+# Xero honours the replaced refresh token for 30 minutes, in case its answer was lost.
 GRACE = timedelta(minutes=30)
 # Renew a little early, so that a request that is long under way does not arrive with an aged token.
 EARLY = timedelta(seconds=90)
+# A week between renewals leaves many tries before Xero's 60 days are over: each restarts them.
 IDLE = timedelta(days=7)
 _LOCK_PATIENCE_SECONDS = 60.0
 
@@ -65,7 +66,10 @@ def renew(token_set_id: int, app_of: AppOf, *, unless_newer_than: str = "") -> T
     replaced it meanwhile, nothing is asked of the vendor. Raises the four failures; after
     NeedsReconnect the connections of the set are marked.
     """
+    # Two renewals at once would each rotate the refresh token, and the later one to be stored could
+    # be the dead one. No transaction: this lock is held over the call to the vendor.
     with locks.only_one(locks.TOKENS, token_set_id, patience_seconds=_LOCK_PATIENCE_SECONDS):
+        # Read under the lock: another process may have renewed while this one waited.
         tokens = TokenSet.objects.get(pk=token_set_id)
         if tokens.revoked_at is not None:
             raise NeedsReconnect(_reason(tokens), code="token_revoked")
@@ -78,14 +82,17 @@ def renew(token_set_id: int, app_of: AppOf, *, unless_newer_than: str = "") -> T
 
 def _renewed(tokens: TokenSet, app: OAuthApp, server: TokenServer) -> TokenSet:
     try:
+        # Xero's custom connections get no refresh token; the app asks anew with its own secret.
         if app.client_credentials:
             return store(tokens, server.client_credentials(), replaced="")
         token, answer = _ask(tokens, server)
         return store(tokens, answer, replaced=token)
     except NeedsReconnect as wrong:
+        # Xero answers `invalid_grant` alike for a consent taken away and one that ran out.
         failure = _aged_out(tokens) or wrong
         mark_revoked(tokens, str(failure), failure.code)
         raise failure from wrong
+    # A wrong secret says nothing of the consent: the tokens stay, for when the secret is right.
     except BadSettings as wrong:
         mark_connections(tokens, str(wrong), f"bad_{wrong.which}")
         raise
@@ -127,11 +134,13 @@ def store(tokens: TokenSet, told: Tokens, *, replaced: str) -> TokenSet:
     # A server that does not rotate sends no new refresh token: the old one goes on.
     if told.refresh:
         tokens.refresh = vault.seal_token(tokens.pk, "refresh", told.refresh)
+    # Without a new end the known one stays: a consent must not lose its warning.
     tokens.refresh_expires_at = told.refresh_expires_at or tokens.refresh_expires_at
     tokens.previous_refresh = vault.seal_token(tokens.pk, "previous_refresh", replaced)
     tokens.previous_until = at + GRACE if replaced else None
     tokens.refreshed_at = at
     tokens.revoked_at = None
+    # One UPDATE: new access token, new refresh token and the replaced one are kept together.
     tokens.save()
     return tokens
 
@@ -139,6 +148,8 @@ def store(tokens: TokenSet, told: Tokens, *, replaced: str) -> TokenSet:
 def token_set_for(kind: str, app: OAuthApp, told: Tokens) -> TokenSet:
     """The row for the tokens of a consent: one a (app, user of the vendor), with them stored."""
     with transaction.atomic():
+        # Tokens belong to app and user, never to a tenant: of one copy for each tenant, all but the
+        # refreshed one would be dead.
         tokens, _ = TokenSet.objects.select_for_update().get_or_create(
             kind=kind, client_id=app.client_id, external_user=told.user or "app"
         )
@@ -154,6 +165,7 @@ def mark_revoked(tokens: TokenSet, why: str, code: str) -> None:
 def mark_connections(tokens: TokenSet, why: str, code: str) -> None:
     """Every connected connection of a token set needs reconnecting, for this reason."""
     connected = Connection.objects.filter(token_set=tokens, state=Connection.State.CONNECTED)
+    # Only connected ones: whoever disconnected on purpose is not asked to reconnect.
     connected.update(state=Connection.State.NEEDS_RECONNECT, reason=why, reason_code=code)
 
 
@@ -183,6 +195,7 @@ def _idle(older_than: timedelta) -> list[Connection]:
         token_set__revoked_at__isnull=True,
         token_set__refreshed_at__lt=now() - older_than,
     ).exclude(token_set__refresh="")
+    # Connections may share a token set, and renewing it once is enough.
     return list(due.order_by("token_set", "pk").distinct("token_set"))
 
 

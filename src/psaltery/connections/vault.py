@@ -63,6 +63,7 @@ def reseal_all() -> int:
     """
     changed = 0
     with transaction.atomic():
+        # Locked, so that a token renewed meanwhile is not overwritten by the one that was read.
         for connection in Connection.objects.select_for_update():
             place = Place(_CONNECTIONS, str(connection.pk), "secrets")
             changed += _reseal(connection, {"secrets": place})
