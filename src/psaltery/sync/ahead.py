@@ -25,6 +25,7 @@ def reader(fetch: Fetch) -> Iterator[Callable[[str, str], Coming]]:
     The result raises what fetching raised. One page at a time; the thread and its own database
     connection end with the block, after a page that is still under way.
     """
+    # One worker: a cursor comes with the page before it, so no more pages can be asked for at once.
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read ahead")
     used = False
 
@@ -37,6 +38,7 @@ def reader(fetch: Fetch) -> Iterator[Callable[[str, str], Coming]]:
     try:
         yield begin
     finally:
+        # Only the thread itself can close its connection; it would stay open for good.
         if used:
             pool.submit(connections.close_all)
         pool.shutdown()

@@ -35,6 +35,7 @@ def begin(organisation: Organisation, estimate: Estimate | None) -> Backfill:
         raise BadSettings(f"{organisation.name} has a back-fill already.", which="organisation")
     feeds = list(organisation.feeds.order_by("pk"))
     known = [part.records for part in estimate.parts] if estimate else [None]
+    # Row and jobs are committed together: no back-fill is shown as running that no job works on.
     with transaction.atomic():
         row = Backfill.objects.create(
             organisation=organisation,
@@ -63,9 +64,11 @@ def of(organisation: Organisation) -> Backfill | None:
 def pause(row: Backfill) -> None:
     """Stop after the page that is being read; nothing for one that is not running."""
     with transaction.atomic():
+        # Only from running: a second click, or an end meanwhile, changes nothing.
         running = Backfill.objects.filter(pk=row.pk, state=Backfill.State.RUNNING)
         if running.update(state=Backfill.State.PAUSED, paused_at=now()):
             for feed in _unread(row):
+                # One that runs halts by itself, between two pages, with its checkpoint kept.
                 if feed.state != Feed.State.RUNNING:
                     halt(feed)
             _tell(row, "is not read on until it is resumed")
@@ -74,6 +77,7 @@ def pause(row: Backfill) -> None:
 def resume(row: Backfill) -> None:
     """Go on from the checkpoints; nothing for one that is not paused."""
     with transaction.atomic():
+        # Locked, because rested time is added up: two resumes at once must not count it twice.
         paused = Backfill.objects.select_for_update().filter(pk=row.pk, state=Backfill.State.PAUSED)
         for one in paused:
             one.rested += now() - (one.paused_at or now())
@@ -116,6 +120,8 @@ def _misses(feed: Feed, state: str) -> bool:
 
 def note_read(feed: Feed) -> None:
     """A feed was passed over whole. Must run inside the transaction of its last page."""
+    # A pass that began before the back-fill was asked for does not count: it may have passed by
+    # what changed since.
     for row in Backfill.objects.select_for_update().filter(
         organisation=feed.organisation_id, state__in=_OPEN, asked_at__lte=feed.started_at
     ):
@@ -217,6 +223,7 @@ def _bytes(row: Backfill, total: int | None) -> int | None:
     taken = Usage.objects.filter(organisation=row.organisation).aggregate(sum=Sum("bytes_in"))
     read = Run.objects.filter(organisation=row.organisation).aggregate(sum=Sum("read"))
     records = read["sum"] or 0
+    # Few records say little: the first answers are mostly lists and headers.
     if records < _MEASURED_FROM:
         return total * _BYTES_A_RECORD
     return total * int(taken["sum"] or 0) // records

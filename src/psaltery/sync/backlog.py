@@ -6,6 +6,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 # After so many seconds, and three times as many with each further bug of the hour.
 _FIRST_REST = 5.0
 _LONGEST_REST = 900.0
+# The failed jobs that are kept are the memory, so there is no counter that could get lost.
 _RESTING = """
     SELECT (job.args->>'subject')::bigint
     FROM procrastinate_jobs job

@@ -22,12 +22,14 @@ from psaltery.sync.failures import step_failed, step_works
 READ_BY_ID = ("Invoice",)
 # ConnectWise calls a credit memo an invoice too, and a deleted one can't be asked what it was.
 _KINDS = (DocumentKind.INVOICE, DocumentKind.CREDIT_MEMO)
+# A job of seconds: the workers are shared with what people wait for.
 MOST = 50
 STEP = "refresh"
 
 
 def waiting(connection: Connection) -> dict[str, list[int]]:
     """The ids of records that were called about and not read since, each with its callbacks."""
+    # Unhandled until its record is stored: a crash in between loses no callback.
     rows = ConnectWiseEvent.objects.filter(
         connection=connection, handled_at__isnull=True, outcome=Outcome.WOKE
     )
@@ -65,6 +67,7 @@ def _try(connection: Connection, psa: Psa, external_id: str, events: list[int]) 
     try:
         _read(connection, psa, external_id, events)
     except TryLater as failure:
+        # Every other failure concerns the whole site, and would meet the next record too.
         if failure.limit != "unstable":
             raise
         return failure
@@ -72,9 +75,12 @@ def _try(connection: Connection, psa: Psa, external_id: str, events: list[int]) 
 
 
 def _read(connection: Connection, psa: Psa, external_id: str, events: list[int]) -> None:
+    # What is no number can't be an id of ConnectWise; nothing else gets into an address.
     fresh = psa.document(DocumentKind.INVOICE, external_id) if external_id.isdecimal() else None
+    # The record, its decision and the end of its callbacks are one: done together, or done again.
     with transaction.atomic():
         if fresh is None:
+            # The PSA itself said 404. A callback that says "deleted" is only a reason to look.
             gone = [desk.mark_gone(connection, kind, external_id) for kind in _KINDS]
             changed = [pk for pk in gone if pk is not None]
         elif fresh.closed or _is_known(connection, external_id):

@@ -14,6 +14,7 @@ from psaltery.connections.models import Budget, Feed, Organisation, Usage
 from psaltery.kit.clock import now
 from psaltery.sync.forecast import day_end
 
+# A whole week: weekends and the days of the big invoice runs take other numbers of calls.
 HABIT_DAYS = 7
 SHOWN_DAYS = 30
 LIMITS = ("day", "minute", "concurrent")
@@ -73,6 +74,8 @@ def left_of_day(budget: Budget | None) -> int | None:
     """What the vendor's day has left; None where no cap is known."""
     if budget is None or budget.day_cap is None:
         return None
+    # The vendor's number counts what other programs of the same app took as well; ours can't.
+    # https://developer.xero.com/documentation/guides/oauth2/limits/
     if budget.day_remaining is not None:
         return budget.day_remaining
     return budget.day_cap - (budget.day_used if budget.day == now().date() else 0)
@@ -127,6 +130,8 @@ def pauses(ids: Iterable[int] | None = None) -> dict[int, Pause]:
         "organisation_id", "failure_code", "due_at"
     ).order_by("due_at"):
         found.setdefault(organisation, Pause(limit, until))
+    # A block of the whole organisation wins over those of its feeds: nothing goes on before its
+    # end.
     blocked = Budget.objects.filter(**chosen, blocked_until__gt=now())
     for organisation, limit, until in blocked.values_list(
         "organisation_id", "blocked_why", "blocked_until"

@@ -41,6 +41,7 @@ def link_of(card: Card) -> Link:
 def accept_books(card: Card, answers: Answers) -> str:
     document = document_of(card)
     link = link_of(card)
+    # The link now stands for this version of the document; else the next read opens the card again.
     Link.objects.filter(pk=link.pk).update(fingerprint=document.fingerprint)
     how = f"The books stay as they are for {document.number}"
     # The same change may be told as drift too: it is accepted with it.
@@ -73,6 +74,7 @@ def make_rule(card: Card, answers: Answers) -> str:
     for one in card.details.get("differences", []):
         list_ = {"account": "account", "tax rate": "tax"}.get(one["field"])
         place = int(one["line"]) - 1
+        # A line that somebody added in the books came from no mapping: no rule can be made of it.
         if list_ is None or not 0 <= place < len(trace):
             continue
         key = trace[place][list_]
@@ -90,6 +92,7 @@ def repost(card: Card, answers: Answers) -> str:
     link = Link.objects.filter(document=document).first()
     if link is not None:
         with transaction.atomic():
+            # Nothing else remembers the old document of the books once the link is gone.
             record_change(
                 f"The link of {document.number} to {link.books_id} was removed, to post it again.",
                 source=source(link.organisation),
@@ -121,6 +124,7 @@ def next_day(card: Card, answers: Answers) -> str:
     rows = Posting.objects.filter(document__in=card.blocked.values("document"))
     count = 0
     for posting in rows:
+        # For these documents only: the next ones that meet a lock are asked about again.
         posting.waived = sorted({*posting.waived, card.code})
         posting.save(update_fields=["waived"])
         count += 1

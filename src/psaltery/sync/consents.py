@@ -16,6 +16,7 @@ def look_after() -> Renewals:
     done = keep_alive()
     warned = {_warn(connection, left) for connection, left in life.ending()}
     for card in Card.objects.filter(code=CODE).exclude(state=Card.State.RESOLVED):
+        # When the last warning is due the one before it ends: one card stands, not two.
         if card.pk not in warned:
             resolve(card, BY_ITSELF, "The consent was renewed, or the last warning has come.")
     return done

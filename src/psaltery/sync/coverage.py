@@ -19,6 +19,7 @@ from psaltery.records.psa import PURCHASES
 from psaltery.sync import taken
 from psaltery.sync.push import reconsider
 
+# A year has every yearly renewal once: what it used will be needed again.
 YEAR = timedelta(days=365)
 # The codes of exceptions that a change of a list may settle begin so.
 _SETTLES = {

@@ -12,6 +12,8 @@ from psaltery.sync.wake import ASLEEP, VALUES, queue_reading
 
 # Connections whose plans are kept. Django prepares nothing, so this concerns our statement alone.
 _tuned: WeakSet[Any] = WeakSet()
+# Xero waits 5 s for its answer, and after a day of failures it disables the subscription.
+# https://developer.xero.com/documentation/webhooks/overview
 # One round trip and one commit for what arrives at the same time.
 _STORE = f"""
     WITH {XERO_STORED},
@@ -34,6 +36,8 @@ def keep(arrived: Sequence[Arrived]) -> list[int]:
     """
     values, owners = xero_values(arrived)
     new, feeds, organisations, ahead = _store({**values, **VALUES})
+    # After the commit. Jobs that a crash takes here are not missed: the feeds are due within 15 s
+    # by themselves (see ASLEEP).
     if feeds:
         queue_reading(list(zip(feeds, organisations, ahead, strict=True)))
     counts = [0] * len(arrived)

@@ -38,6 +38,7 @@ def known(organisation: Organisation) -> Estimate:
 def least(kind: str) -> int:
     """The calls that the first reading of one organisation takes at least."""
     feeds = registry.manifest(kind).feeds
+    # On demand: lists that nobody needs yet cost nothing before the first such document.
     return sum(_part(spec, {}).calls for spec in feeds if not spec.on_demand)
 
 
@@ -46,6 +47,7 @@ def counted(organisation: Organisation) -> Estimate:
     _check(organisation)
     books = open_books(organisation, Priority.INTERACTIVE)
     names = [spec.name for spec in _feeds(organisation) if spec.name != SETTINGS]
+    # One call each. To read a list in order to count it would cost what is to be estimated.
     found = {name: books.count(name) for name in names}
     return _estimate(organisation, {name: n for name, n in found.items() if n is not None})
 

@@ -46,6 +46,7 @@ def step_failed(
     a card for the step alone, because the other steps go on. What goes away by itself is a card
     only when this step has failed `since` too long ago (see runs.failing_since).
     """
+    # The state of the connection first: the page beside the card must not contradict it.
     note_failure(organisation, failure)
     if breaks_connection(organisation.connection, failure):
         _open_connection_card(organisation, failure)
@@ -60,6 +61,7 @@ def _lasts(failure: TryLater, since: datetime | None) -> bool:
 
 def step_works(organisation: Organisation, step: str) -> None:
     """Close the cards that the failures of this step, and of the connection, had opened."""
+    # One answer proves the credential good for all organisations, wherever its refusal was met.
     close_about(_anchor(organisation), CONNECTION, "The connection works again.")
     close_about(organisation, ORGANISATION, "The organisation can be reached again.")
     close_about(organisation, step, "It works again.")
@@ -83,6 +85,8 @@ def identity_checked(organisation: Organisation) -> None:
 def _open_connection_card(organisation: Organisation, failure: Failure) -> None:
     """One card for a credential, however many organisations meet its refusal; one for each
     organisation that is gone by itself."""
+    # A person may disconnect one organisation in Xero and keep the others: the token works on for
+    # those.
     gone = isinstance(failure, NeedsReconnect) and failure.code == "tenant_removed"
     holder = organisation if gone else _anchor(organisation)
     reason = Reason(
@@ -117,6 +121,8 @@ def _step_code(failure: Failure) -> str:
         return "permission_missing" if failure.which.startswith("permission") else "bad_settings"
     if isinstance(failure, TryLater):
         return "unreachable"
+    # The first code that the catalogue knows brings its repairs; the vendor's words are in the
+    # sentence.
     codes = [problem.code for problem in failure.problems] if isinstance(failure, Rejected) else []
     return next((code for code in codes if code in CATALOGUE), "rejected")
 
@@ -129,6 +135,7 @@ def feed_failed(feed: Feed, failure: Failure) -> None:
     note_failure(feed.organisation, failure)
     moment = now()
     paused = isinstance(failure, TryLater) and failure.limit in _LIMITS
+    # The first failure of a row counts: each try would begin the half hour anew.
     since = feed.failed_since or moment
     Feed.objects.filter(pk=feed.pk).update(
         state=Feed.State.PAUSED if paused else Feed.State.FAILED,
@@ -149,6 +156,8 @@ def feed_works(feed: Feed) -> None:
 
 
 def _feed_reason(feed: Feed, failure: Failure) -> Reason:
+    # Xero takes single organisations offline (503) while its API answers for all others.
+    # https://developer.xero.com/documentation/api/accounting/responsecodes
     if isinstance(failure, TryLater) and failure.limit == "offline":
         return _offline_reason(feed.organisation, failure)
     return Reason(

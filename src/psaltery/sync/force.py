@@ -67,6 +67,7 @@ def refresh(document_id: int) -> None:
         raise
     step_works(site, "refresh")
     with transaction.atomic():
+        # Marked, not deleted: what was posted for it still stands in the books.
         if fresh is None:
             desk.mark_gone(row.connection, row.kind, row.external_id)
         else:
@@ -77,11 +78,14 @@ def refresh(document_id: int) -> None:
 def feed(row: Feed, *, full: bool = False, priority: Priority = Priority.INTERACTIVE) -> None:
     """Queue a feed now; `full` passes over everything from the start."""
     with transaction.atomic():
+        # Locked: a page that is being stored writes the cursor too, and one of the two would be
+        # lost.
         row = Feed.objects.select_for_update().select_related("organisation").get(pk=row.pk)
         if full:
             row.cursor, row.full_pass_at, row.running_full = None, None, False
             row.started_at = None
         row.due_at = now()
+        # Queued, its counts would begin anew in the middle of the run.
         if row.state != Feed.State.RUNNING:
             row.state = Feed.State.QUEUED
         row.save()

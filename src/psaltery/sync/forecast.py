@@ -27,6 +27,7 @@ def day_end(
     # Of the hour that runs, the part that is left.
     this_hour = past.get(hour, 0) * (left % HOUR_SECONDS) // HOUR_SECONDS
     later = sum(calls for at, calls in past.items() if at > hour)
+    # Rounded up: a forecast that is short by one lets the day's cap come unforeseen.
     return used + -(-(this_hour + later) // days)
 
 

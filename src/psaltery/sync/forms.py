@@ -33,6 +33,9 @@ LOCKS = [
     ("draft", "become drafts on the first open day, with the PSA's date as reference"),
     ("next_day", "go on the first open day, with the PSA's date as reference"),
 ]
+# The shortest is for big plans: six lists every five minutes take 1,728 calls a day, and Xero's
+# smallest plan has 1,000 for an organisation.
+# https://developer.xero.com/documentation/guides/oauth2/limits/
 INTERVALS = (300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 FEED = "every_"
 
@@ -161,6 +164,7 @@ class OrganisationForm(forms.Form):
             help_text=f"{self._manifest.label} allows {limits.per_minute_most:,}, shared with all "
             f"programs that use it; {limits.per_minute:,} leaves them room.",
             min_value=1,
+            # A number that was allowed once must not keep people from saving something else.
             max_value=max(limits.per_minute_most, current),
             initial=current,
         )
@@ -208,6 +212,7 @@ def policy_with(organisation: Organisation, values: Mapping[str, str]) -> Policy
 
     Raises BadSettings for a name or a value that is not known.
     """
+    # The page's own form is the check: the command line stores nothing that the page would refuse.
     shown = OrganisationForm(None, organisation, [])
     if unknown := set(values) - set(POLICY):
         known = ", ".join(POLICY)

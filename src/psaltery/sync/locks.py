@@ -13,6 +13,7 @@ from psaltery.connections.models import Organisation
 from psaltery.connections.organisations import pin
 from psaltery.kit.clock import now
 
+# A call in ten minutes at most: locks are moved by hand, and seldom.
 FRESH = timedelta(minutes=10)
 
 
@@ -25,6 +26,7 @@ def read(organisation: Organisation, books: Books) -> bool:
         return False
     facts = books.organisation()
     before = (organisation.period_lock_on, organisation.year_lock_on)
+    # Stored before anything is written: the whole job decides by the same lock.
     with transaction.atomic():
         pin(organisation, facts)
     return before != (facts.period_lock_on, facts.year_lock_on)

@@ -52,6 +52,8 @@ class Backfill(models.Model):
     minutes = models.PositiveIntegerField(default=0)
 
     class Meta:
+        # In the database, because two people may click at once: two passes would share one
+        # checkpoint.
         constraints = [
             models.UniqueConstraint(
                 fields=["organisation"],

@@ -19,6 +19,7 @@ from psaltery.matching.taken import service as taken
 from psaltery.posting.policy import Policy, read_policy, stored_policy
 from psaltery.sync import force, push
 
+# A day at most: silence longer than that could not be told from a feed that died.
 LEAST_SECONDS, MOST_SECONDS = 300, 86_400
 WORDS = {
     "status": "status of posted documents",
@@ -67,6 +68,7 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
 
     Raises BadSettings for an interval or a number of calls that is not allowed.
     """
+    # All or none: half a form would post by a policy that nobody chose.
     with transaction.atomic():
         policy = _policy(organisation, wanted.policy) if wanted.policy else []
         words = [*policy, *_schedule(organisation, wanted.seconds)]
@@ -114,6 +116,9 @@ def _check_spending(organisation: Organisation, wanted: Policy) -> None:
         raise BadSettings(
             "Choose the bank account that expenses are spent from.", which="spend_account"
         )
+    # Said here, where a person can mend it: Xero would refuse every expense, one by one. Bank
+    # transactions have a scope of their own.
+    # https://developer.xero.com/documentation/guides/oauth2/scopes/
     granted = organisation.connection.scopes
     if granted and "accounting.banktransactions" not in granted.split():
         raise BadSettings(
@@ -146,6 +151,8 @@ def _schedule(organisation: Organisation, seconds: Mapping[str, int]) -> Iterabl
         yield f"{feed.name} every {interval_text(feed.seconds)} → {interval_text(interval)}"
         feed.seconds = interval
         fields = ["seconds"]
+        # One that runs, or waits for its vendor, keeps its moment; its end reckons with the new
+        # interval.
         if feed.state in (Feed.State.IDLE, Feed.State.FAILED):
             feed.due_at = max(now(), (feed.finished_at or now()) + timedelta(seconds=interval))
             fields.append("due_at")

@@ -33,6 +33,7 @@ def _held_money() -> dict[str, Decimal]:
         .distinct()
     )
     money: dict[str, Decimal] = defaultdict(Decimal)
+    # By currency: a sum over currencies would be an amount that exists nowhere.
     for currency, amount in {pk: (currency, amount) for pk, currency, amount in rows}.values():
         money[currency] += amount
     return dict(money)

@@ -12,6 +12,7 @@ _FEEDS = frozenset({"contacts", "companies"})
 
 def run_ended(feed: Feed) -> None:
     """Queue pairing where this run of a feed makes it worth while; within its transaction."""
+    # At the end of a run, not page by page: a match on one page may have a rival on a later one.
     if feed.name not in _FEEDS or not feed.changed:
         return
     for organisation in _concerned(feed.organisation):

@@ -15,6 +15,7 @@ from psaltery.sync.failures import step_failed, step_works
 from psaltery.sync.runs import failing_since, run
 from psaltery.sync.taken import take
 
+# Short, so that a stop or something more urgent waits for seconds; the rest is queued again.
 SLICE_SECONDS = 20.0
 BATCH = 100
 
@@ -44,6 +45,7 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
                 since = failing_since(organisation.pk, "payments")
                 step_failed(site, failure, "payments", since)
                 raise
+            # Also for a run that fails: what was written before the failure must be seen in it.
             finally:
                 row.read, row.written, row.held = report.seen, report.written, report.held
     for site in {site_of(back.document.connection) for back in batch}:

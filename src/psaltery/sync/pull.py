@@ -79,6 +79,9 @@ def _begin(feed: Feed) -> None:
         last = feed.full_pass_at
         old = last is None or (now() - last).total_seconds() >= spec.full_pass_seconds
         if old or wanted(feed):
+            # Xero does not tell of changes without a journal, such as a due date or a contact's
+            # balance.
+            # https://developer.xero.com/documentation/api/requests-and-responses
             # A pass over everything: what deltas miss by design (reference/xero.md 3.3). One that
             # was never finished goes on from its cursor.
             feed.cursor = feed.cursor if feed.running_full else None
@@ -119,6 +122,7 @@ def _keep(feed: Feed, page: Page[Any], row: Run) -> None:
 
 
 def _checkpoint(feed: Feed, page: Page[Any], changed: int) -> None:
+    # In the transaction of the page: a crash takes both or neither, so no page is passed by.
     feed.cursor = page.cursor
     feed.done += len(page.records)
     feed.changed += changed
@@ -135,6 +139,7 @@ def _finish(feed: Feed) -> None:
     feed.failed_since = None
     feed.due_at = next_tick(feed.organisation_id, feed.seconds, now())
     if feed.running_full:
+        # From its start: what changed while it ran may have been behind the pages already.
         feed.full_pass_at = feed.started_at
         note_read(feed)
         feed.running_full = False
@@ -148,6 +153,7 @@ def _store(feed: Feed, page: Page[Any]) -> int:
         if feed.name == "lookups" and changed:
             push.catalogue_changed()
         return changed
+    # Before the mirror takes the records: after that nothing shows any more what was changed.
     drifted = examine_records(organisation, page.records)
     if feed.name == BILLS:
         # What is owed to vendors is watched for changes of ours, and not mirrored.
@@ -186,6 +192,7 @@ def _settings(feed: Feed, books: Books, row: Run) -> None:
     """The lists that mappings choose from, and the organisation's own facts."""
     found = books.settings()
     with transaction.atomic():
+        # A lock that was moved releases what it held, though no list has changed.
         before = (feed.organisation.period_lock_on, feed.organisation.year_lock_on)
         pin(feed.organisation, found.organisation)
         changed = ledger.remember_settings(feed.organisation, found)

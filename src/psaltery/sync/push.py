@@ -46,6 +46,8 @@ from psaltery.sync.models import Run
 from psaltery.sync.runs import failing_since, run
 
 SLICE_SECONDS = 20.0
+# Some hundred are gathered in a fixed number of queries; more would only lengthen what a crash
+# leaves to settle.
 BATCH = 200
 # A document that has been decided about so often in one job waits for the next one.
 ROUNDS = 3
@@ -60,6 +62,7 @@ def enqueue(documents: Iterable[int], priority: Priority = Priority.SCHEDULE) ->
     What a person has skipped stays skipped.
     """
     wanted = Document.objects.filter(pk__in=list(documents)).select_related("posting")
+    # A person's word is final: no new reading of a document may post what somebody skipped.
     rows = list(wanted.exclude(posting__skipped_by__gt=""))
     rules = _rules({row.connection_id for row in rows})
     facts = RoutingFacts(rows, needed=any(needs_more(some) for some in rules.values()))
@@ -86,6 +89,7 @@ def _target(
     row: Document, rules: Sequence[Rule], facts: RoutingFacts
 ) -> tuple[int | None, Rule | None]:
     """Where it is already, or where the rules send it: a posted document never moves."""
+    # To move it with the rules would post it a second time, in the other organisation.
     link = Link.objects.filter(document=row).values_list("organisation_id", flat=True).first()
     if link is not None:
         return link, None
@@ -106,6 +110,8 @@ def _wait(row: Document, target: int | None, fired: Rule | None, priority: Prior
         document=row, defaults={**values, "why": "It waits for its turn."}
     )
     if not made:
+        # One statement, no look beforehand: a document that begins to be sent in between stays
+        # untouched.
         Posting.objects.filter(pk=row.pk).exclude(state__in=busy).update(
             state=Posting.State.WAITING,
             why="It waits for its turn.",
@@ -210,14 +216,18 @@ def post(
     """Settle what is in doubt, then decide and post what waits; True when there is more."""
     organisation = Organisation.objects.select_related("connection").get(pk=organisation_id)
     blocked = writes_blocked(organisation) or _unread(organisation)
+    # Said on every document that waits: none may stand still without a reason.
     if blocked:
         _waiting(organisation).exclude(why=blocked).update(why=blocked)
         return False
     try:
         with run(organisation, "post") as row:
             books = open_books(organisation, priority)
+            # Nothing to post, nothing to ask: the lock dates cost a call only where documents wait.
             if _waiting(organisation).exists() and locks.read(organisation, books):
                 reconsider(organisation)
+            # Again, because opening the books may have shown another organisation than the pinned
+            # one.
             if writes_blocked(organisation):
                 return False
             more = _post_all(organisation, books, row, slice_seconds, progress)
@@ -268,8 +278,10 @@ def _post_all(
     organisation: Organisation, books: Books, row: Run, slice_seconds: float, progress: Progress
 ) -> bool:
     until = time.monotonic() + slice_seconds
+    # First what was sent and not answered: to post beside an open question could post it twice.
     _after_links(organisation, settle_leftovers(organisation, books))
     _after_reissues(organisation, reissues.carry_on(organisation, books, _addresses()))
+    # Before the documents, which need contacts and items as they are to be.
     contacts.keep_in_step(organisation, books)
     items.keep_in_step(organisation, books)
     rounds: dict[int, int] = {}
@@ -279,6 +291,7 @@ def _post_all(
             _waiting(organisation)
             .exclude(pk__in=tired)
             .select_related("document", "document__connection")
+            # What a person waits for, then by date, as a person would enter it.
             .order_by("-urgent", "document__issued_on", "pk")[:BATCH]
         )
         if not batch:
@@ -291,6 +304,7 @@ def _post_all(
         row.held += report.held
         row.read += len(batch)
         progress(row)
+    # Too fresh to be looked up: the vendor may still be working on what it did not answer.
     if unripe(organisation):
         queue.post(organisation.pk, Priority.SCHEDULE, after=GRACE.total_seconds() + 1)
     return _waiting(organisation).exclude(pk__in=list(rounds)).exists()
@@ -360,6 +374,7 @@ def _mark(link: Link, site: Organisation) -> None:
     except Failure as failure:
         step_failed(site, failure, "marks", _unmarked_since(site))
         raise
+    # Also where the mark was refused: asked again, the PSA would refuse it again for ever.
     Link.objects.filter(pk=link.pk).update(psa_batch_id=batch, psa_marked_at=now())
 
 
@@ -375,4 +390,5 @@ def identifier(link: Link) -> str:
     """The batch's name in the PSA: people see who posted, and a lost answer can be found by it."""
     # Two vendors may give their invoices one number.
     order = f"{link.document.external_id} " if link.books_kind == BooksKind.BILL else ""
+    # ConnectWise takes 50 characters, and has no other key to find a batch by.
     return f"Psaltery {order}{link.number}"[:50]

@@ -6,6 +6,7 @@ from procrastinate.contrib.django import app
 
 from psaltery.adapters.budget import Priority
 
+# Whoever waits at a screen goes first, a back-fill of thousands of pages goes last.
 # Procrastinate does the jobs with the greater number first.
 _ORDER = {
     Priority.INTERACTIVE: 30,
@@ -59,18 +60,21 @@ def pull(
     feed: int, organisation: int, priority: Priority = Priority.SCHEDULE, after: float = 0
 ) -> None:
     """Read a feed on from its checkpoint."""
+    # One page of an organisation at a time: feeds side by side would use up its minute's calls.
     lock = f"pull:{organisation}"
     defer("pull_feed", feed, lock=lock, priority=priority, after=after)
 
 
 def post(organisation: int, priority: Priority = Priority.SCHEDULE, after: float = 0) -> None:
     """Post what waits for an organisation."""
+    # Never two posters of one organisation: both could find a document missing, and create it.
     lock = f"post:{organisation}"
     defer("post_documents", organisation, lock=lock, priority=priority, after=after)
 
 
 def payments(organisation: int, priority: Priority = Priority.SCHEDULE, after: float = 0) -> None:
     """Bring the PSA's payments of an organisation's documents in step."""
+    # Never two: ConnectWise holds one sum an invoice, and the later of two writers would win.
     lock = f"payments:{organisation}"
     defer("match_payments", organisation, lock=lock, priority=priority, after=after)
 

@@ -84,6 +84,7 @@ def repair(card: Card, name: str, answers: Answers, by: str) -> int:
     Raises BadSettings with what is wrong with an answer, or the failures of the books; the card
     then stays as it is.
     """
+    # Two people may press at once; the second is told, and nothing is done twice.
     if card.state == Card.State.RESOLVED:
         raise BadSettings("This exception is resolved already.", which="card")
     chosen = offered(card).get(name)
@@ -93,6 +94,7 @@ def repair(card: Card, name: str, answers: Answers, by: str) -> int:
     for ask in chosen.asks:
         if not answers.get(ask, "").strip():
             raise BadSettings("Choose a value.", which=ask)
+    # Outside the transaction: it may call the books, and no transaction waits for a vendor.
     how = chosen.act(card, answers)
     with transaction.atomic():
         documents = resolve(card, by, how)
@@ -272,6 +274,7 @@ def _adopt(card: Card, answers: Answers) -> str:
     books_id = card.details.get("books_id", "")
     kind = books_kind(DocumentKind(document.kind), read_policy(organisation.settings))
     row = _other(organisation, kind, books_id)
+    # Two documents of the PSA on one of the books would both count its money.
     if Link.objects.filter(organisation=organisation, books_id=books_id).exists():
         raise BadSettings("That document is linked to another one already.", which="card")
     if row.status in (Status.VOIDED, Status.DELETED):
@@ -286,6 +289,7 @@ def _adopt(card: Card, answers: Answers) -> str:
         total=row.total,
         tax=row.tax,
         status=row.status,
+        # With no fingerprint it counts as changed, and the next decision brings the difference up.
         fingerprint=document.fingerprint if same else "",
         how="adopted",
     )
@@ -324,6 +328,8 @@ def _renumber(card: Card, answers: Answers) -> str:
     number = answers["number"].strip()
     if number == document.number:
         raise BadSettings("That is the number that is taken.", which="number")
+    # Xero refuses a number twice in an organisation; said before it is sent.
+    # https://developer.xero.com/documentation/api/accounting/invoices
     if BillingInvoice.objects.filter(organisation=organisation, number=number).exists():
         raise BadSettings(f"{organisation.name} has a document {number} already.", which="number")
     Posting.objects.filter(document=document).update(books_number=number)
