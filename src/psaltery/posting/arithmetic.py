@@ -13,6 +13,8 @@ from psaltery.records.books import TaxMode
 from psaltery.records.drafts import DraftLine
 from psaltery.records.money import ZERO, cents, decimals
 
+# Four decimals hold only while every call says unitdp=4; else the price is cut to two before it
+# is multiplied: https://developer.xero.com/documentation/api-guides/rounding-in-xero
 PLACES = 4
 HUNDRED = Decimal(100)
 
@@ -35,6 +37,7 @@ def line_tax(amount: Decimal, rate: Decimal, mode: TaxMode) -> Decimal:
     if mode is TaxMode.NO_TAX or not rate:
         return ZERO
     if mode is TaxMode.INCLUSIVE:
+        # The net is rounded and the tax is what is left: to round the tax itself can be a cent off.
         return amount - cents(amount / (1 + rate / HUNDRED))
     return cents(amount * rate / HUNDRED)
 
@@ -52,6 +55,7 @@ def tax_of(line: DraftLine, rates: Mapping[str, Decimal], mode: TaxMode) -> Deci
 def totals(lines: Sequence[DraftLine], rates: Mapping[str, Decimal], mode: TaxMode) -> Totals:
     """What the books will show for these lines. `rates`: tax type → per cent."""
     amount = sum((line_amount(line.quantity, line.unit_amount) for line in lines), ZERO)
+    # Tax is rounded line by line; tax on the sum differs by cents from what the books will show.
     tax = sum((tax_of(line, rates, mode) for line in lines), ZERO)
     if mode is TaxMode.INCLUSIVE:
         return Totals(amount - tax, tax, amount)
@@ -65,6 +69,7 @@ def fit(quantity: Decimal, unit_price: Decimal, amount: Decimal) -> tuple[Decima
     amount (Xero's advice for more than 4 decimals).
     """
     for candidate in (unit_price, amount / quantity if quantity else ZERO):
+        # Tried as the books will compute it: a price that was cut may miss the amount by a cent.
         pair = decimals(quantity, PLACES), decimals(candidate, PLACES)
         if line_amount(*pair) == amount:
             return pair

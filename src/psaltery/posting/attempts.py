@@ -25,6 +25,8 @@ from psaltery.records.money import cents
 from psaltery.review.reasons import Reason
 from psaltery.review.service import Held, hold, release
 
+# While one of these exists nothing else is sent of its document; the database has the same rule
+# as a partial unique index, so that a second process can't book it either.
 OPEN = (Attempt.State.BOOKED, Attempt.State.UNCERTAIN)
 
 
@@ -52,8 +54,10 @@ def book(organisation: Organisation, writes: Sequence[Write]) -> Booked | None:
     Only documents that still wait, unchanged since they were decided about, and without an open
     attempt are booked; None when none is left.
     """
+    # New for each batch: the books keep refusals under a key as well, and would repeat them.
     key = str(uuid.uuid4())
     with transaction.atomic():
+        # Only under the lock is it certain: the decision was made outside of any transaction.
         ready = _still_ready(writes)
         attempts = [
             Attempt(
@@ -66,6 +70,7 @@ def book(organisation: Organisation, writes: Sequence[Write]) -> Booked | None:
                 position=position,
                 payload=write.element.body,
                 draft=msgspec.to_builtins(write.draft),
+                # As it was decided about: a change since then is seen after the answer.
                 fingerprint=write.planned.situation.fingerprint,
                 booked_at=now(),
             )
@@ -79,6 +84,7 @@ def book(organisation: Organisation, writes: Sequence[Write]) -> Booked | None:
 def _still_ready(writes: Sequence[Write]) -> list[Write]:
     ids = [write.planned.row.pk for write in writes]
     waiting = set(
+        # Locked until commit 1: a person who skips it now waits, and finds it being sent.
         Posting.objects.select_for_update(of=("self",))
         .filter(pk__in=ids, state=Posting.State.WAITING)
         .values_list("pk", flat=True)
@@ -90,6 +96,7 @@ def _still_ready(writes: Sequence[Write]) -> list[Write]:
         )
     )
     return [
+        # Decided about an older state of it, or under way already: it comes again by itself.
         write
         for write in writes
         if marks.get(write.planned.row.pk) == write.planned.situation.fingerprint
@@ -112,6 +119,7 @@ def unbook(booked: Booked, why: str) -> None:
         mine = Attempt.objects.filter(
             pk__in=[attempt.pk for attempt in booked.attempts], state=Attempt.State.BOOKED
         )
+        # The documents before the rows that name them: afterwards `mine` is empty.
         Posting.objects.filter(pk__in=list(mine.values_list("document_id", flat=True))).update(
             state=Posting.State.WAITING, why=why, changed_at=now()
         )
@@ -122,6 +130,7 @@ def doubt(booked: Booked, why: str) -> None:
     """It may have arrived: nothing is sent again before it was looked up."""
     with transaction.atomic():
         ids = [attempt.pk for attempt in booked.attempts]
+        # Only those still booked: another process may have found one in the books meanwhile.
         Attempt.objects.filter(pk__in=ids, state=Attempt.State.BOOKED).update(
             state=Attempt.State.UNCERTAIN
         )
@@ -136,6 +145,7 @@ def settle(
     False when another process has settled the attempt already. Must run inside a transaction.
     """
     state = Attempt.State.SETTLED if how == "posted" else Attempt.State.FOUND
+    # The update itself decides who settles: of two processes only one changes an open row.
     taken = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
         state=state,
         settled_at=now(),
@@ -167,6 +177,7 @@ def take_in(
 
 def _link(attempt: Attempt, document: Document, draft: Draft, outcome: Outcome, how: str) -> None:
     void = attempt.action == Action.VOID
+    # Not every answer names a status; then what we asked for stands until the books are read.
     status = outcome.status if outcome.status is not Status.UNKNOWN else draft.status
     Link.objects.update_or_create(
         document=document,
@@ -175,6 +186,7 @@ def _link(attempt: Attempt, document: Document, draft: Draft, outcome: Outcome, 
             "books_kind": draft.kind,
             "books_id": outcome.external_id or draft.external_id,
             "number": outcome.number or draft.number,
+            # A void settles no sums: what was posted stays on record.
             "total": draft.total if void else outcome.total,
             "tax": draft.tax if void else outcome.tax,
             "status": status,
@@ -215,6 +227,7 @@ def _after_write(
     organisation = attempt.organisation
     name = organisation.name
     sentence = f"{document.number} was {_DONE[Action(attempt.action)]} {name}."
+    # Accepted is not the same as right: to the cent, or a person sees it.
     if attempt.action != Action.VOID and _differs(draft, outcome):
         _flag_difference(document, organisation, draft, outcome)
         sentence += f" The books show {outcome.total}, the PSA {draft.total}."
@@ -248,6 +261,7 @@ def _flag_difference(
         details={"books_id": outcome.external_id},
     )
     hold([Held(document, organisation, [reason])])
+    # Not HELD: it is in the books, and no new decision may make it a second time.
     Posting.objects.filter(pk=document.pk).update(
         state=Posting.State.FAILED, why=reason.sentence, changed_at=now()
     )

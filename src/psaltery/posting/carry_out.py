@@ -80,6 +80,7 @@ def carry_out(organisation: Organisation, planned: Sequence[Planned], books: Boo
     """Decide and do. Raises the failures of the books after everything certain is stored."""
     report = Report()
     mirrored, bills = apart(planned)
+    # What is sold first: the mirror has it, so that no question to the books stands in its way.
     _carry_out(organisation, mirrored, books, report)
     if bills:
         ask_books(organisation, bills, books)
@@ -91,7 +92,10 @@ def _carry_out(
     organisation: Organisation, planned: Sequence[Planned], books: Books, report: Report
 ) -> None:
     decided = [(one, decide(one.situation)) for one in planned]
+    # Quiet ones first: they are certain whatever the calls below end in. Then contacts, since a
+    # document needs its contact's id; then items, which lines name by their code.
     _quiet(organisation, decided, report)
+    # Those documents are not written now: their decision knew no contact.
     report.again += make_contacts(organisation, decided, books)
     writes = [write for one, what in decided if (write := _write(one, what, books)) is not None]
     writes, without_items = with_items(organisation, writes, books)
@@ -117,6 +121,7 @@ def _numbers_apart(batch: Sequence[Write]) -> Iterable[Sequence[Write]]:
     """Answers are matched by number: two vendors' bills of one number go in two requests."""
     rest = list(batch)
     while rest:
+        # Reversed twice: the first of each number is kept, in the order in which they came.
         first = {write.draft.number.casefold(): write for write in reversed(rest)}
         yield list(reversed(first.values()))
         chosen = {id(write) for write in first.values()}
@@ -124,6 +129,8 @@ def _numbers_apart(batch: Sequence[Write]) -> Iterable[Sequence[Write]]:
 
 
 def _lost_twice(writes: Sequence[Write]) -> set[int]:
+    # Once is bad luck on the line. Twice may be the element's own doing, and would take a whole
+    # batch with it each time.
     lost = Attempt.objects.filter(
         document__in=[write.planned.row for write in writes], state=Attempt.State.ABANDONED
     )
@@ -185,6 +192,7 @@ def _quiet(
                     report.held += 1
                 case Nothing(why, settles):
                     if settles:
+                        # Otherwise the same change would be compared again with each pass.
                         mark = planned.situation.fingerprint
                         Link.objects.filter(document=planned.row).update(fingerprint=mark)
                     _let_go(planned, Posting.State.IN_STEP, why, report)
@@ -223,6 +231,7 @@ def _tell_held(organisation: Organisation, held: Sequence[Held]) -> None:
 
 def _stand(planned: Planned, state: str, why: str) -> None:
     """Write down where the document stands, unless it changed meanwhile or is being sent."""
+    # Whoever changed it or books it meanwhile is right: this decision is then of yesterday.
     Posting.objects.filter(
         pk=planned.row.pk,
         state=Posting.State.WAITING,
@@ -248,7 +257,7 @@ def _adopt(organisation: Organisation, planned: Planned, decision: Adopt, report
         tax=found.tax,
         status=found.status,
         fingerprint=planned.situation.fingerprint,
-        how="adopted",
+        how="adopted",  # without a draft: there is nothing of ours to compare it with
     )
     _stand(planned, Posting.State.IN_STEP, decision.why)
     release([planned.row.pk], decision.why)
@@ -290,6 +299,7 @@ def _book_and_send(
         with about(documents=[write.draft.number for write in booked.writes]):
             outcomes = books.send(elements, booked.key)
     except TryLater as failure:
+        # Certain only if the request never left or was turned away before it was read.
         (doubt if failure.uncertain else unbook)(booked, str(failure))
         raise
     except (NeedsReconnect, BadSettings) as failure:
@@ -309,7 +319,8 @@ def _refused_whole(
         refused = Outcome(accepted=False, problems=failure.problems)
         _answered(booked, (refused,), books, report)
         return
-    # Some may have been made all the same (reference/xero.md 4.2): look before sending one by one.
+    # A batch is no transaction: some may have been made all the same, without a word of it in the
+    # answer (https://github.com/XeroAPI/xero-ruby/issues/247). Look before sending one by one.
     numbers = [write.draft.number for write in booked.writes]
     kind = booked.writes[0].draft.kind
     found = books.find_documents(kind, numbers)
@@ -327,19 +338,23 @@ def _any_ours(booked: Booked, found: Sequence[Outcome]) -> bool:
 
 
 def _answered(booked: Booked, outcomes: Sequence[Outcome], books: Books, report: Report) -> None:
+    # Asked before the transactions below: none is open while the books are called.
     taken = _numbers_taken(booked, outcomes, books)
     for write, attempt, outcome in zip(booked.writes, booked.attempts, outcomes, strict=True):
         with transaction.atomic():
+            # Read anew and locked: the PSA's side may have changed it while it was sent.
             attempt.document = Document.objects.select_for_update().get(pk=write.planned.row.pk)
             if outcome.accepted:
                 settle(attempt, outcome, how="posted", trace=write.trace)
                 report.written.append(write.planned.row.pk)
                 continue
+            # Our own number refused as taken may mean that an earlier request of ours had arrived.
             mine = taken.get(write.draft.number)
             if mine is not None and is_ours(write.draft, mine):
                 settle(attempt, mine, how="found", trace=write.trace)
                 report.written.append(write.planned.row.pk)
                 continue
+            # An item deleted in the books is made again next time, not refused for ever.
             forget(attempt.organisation, outcome.problems)
             refuse(attempt, reasons_of(write, outcome, mine))
             report.held += 1
@@ -360,6 +375,7 @@ def _numbers_taken(booked: Booked, outcomes: Sequence[Outcome], books: Books) ->
 
 def is_ours(draft: Draft, found: Outcome) -> bool:
     """Whether a document of the books is the one that we tried to make."""
+    # To take a voided one for ours would leave the document without a live invoice.
     if found.status in (Status.VOIDED, Status.DELETED):
         return False
     same_money = cents(found.total) == cents(draft.total)
@@ -376,6 +392,7 @@ def reasons_of(write: Write, outcome: Outcome, taken: Outcome | None) -> list[Re
     ]
 
 
+# One cause, one card: a hundred documents that lack the same account ask a person once.
 _SHARED = {
     "account_archived": "account",
     "account_missing": "account",

@@ -36,6 +36,7 @@ def make_contacts(
     documents: list[int] = []
     for planned, decision in decided:
         if isinstance(decision, NewContact) and planned.company is not None:
+            # By company: ten invoices of a new customer make one contact.
             needed[planned.company.pk] = (planned.company, decision.draft)
             documents.append(planned.row.pk)
     wanted = list(needed.values())
@@ -92,6 +93,7 @@ def keep_in_step(organisation: Organisation, books: Books) -> int:
     found: list[tuple[ContactLink, ContactDraft]] = []
     for link in rows.select_related("company", "organisation__connection"):
         draft = changes(link.written, facts_of(link.company), link.contact_external_id)
+        # The company changed in something that the contact does not show.
         if draft is None:
             _kept(link)
         else:
@@ -107,6 +109,7 @@ def _update(some: Sequence[tuple[ContactLink, ContactDraft]], books: Books) -> N
         outcomes = books.send(elements, str(uuid.uuid4()))
     except Rejected as failure:
         if len(some) > 1:
+            # One bad address must not keep the others from being written.
             for one in some:
                 _update([one], books)
             return
@@ -133,6 +136,7 @@ def _updated(link: ContactLink, outcome: Outcome, body: str) -> None:
     if outcome.accepted:
         _kept(link)
         return
+    # Not tried again with each pass: the same words would be refused in the same way.
     ContactLink.objects.filter(pk=link.pk).update(stale=False)
     problem = outcome.problems[0] if outcome.problems else Problem(code="rejected", message=words)
     open_card(
@@ -160,6 +164,7 @@ def _send_contacts(
     if not attempts:
         return
     by_company = {company.pk: element for company, element, _ in elements}
+    # Exactly what was booked, in its order: answers are matched to attempts by their place.
     batch = [by_company[attempt.company_id or 0] for attempt in attempts]
     try:
         outcomes = books.send(batch, key)
@@ -205,6 +210,7 @@ def _contact_answered(
             settled_at=now(),
             problems=[{"code": p.code, "message": p.message} for p in outcome.problems],
         )
+        # Somebody who has the name is a question or a link for the next decision, not a refusal.
         if not found:
             _hold_company(organisation, attempt, outcome.problems)
 

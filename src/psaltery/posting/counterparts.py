@@ -30,6 +30,7 @@ class Counterparts:
         wanted = Q(external_id__in=ids) | Q(number__in=numbers)
         self._found: dict[tuple[str, str], Any] = {}
         for kind, model in _MIRRORS.items():
+            # Only numbers of what is sold are unique in the books; bills are asked for in bills.py.
             found = model.objects.filter(wanted, organisation=organisation, kind="receivable")
             self._found |= {(kind, row.external_id): row for row in found}
         linked = Link.objects.filter(
@@ -39,6 +40,7 @@ class Counterparts:
         self._free = {
             (kind, row.number): row
             for (kind, books_id), row in self._found.items()
+            # A voided one is no answer to its number: nothing can be collected with it.
             if (kind, books_id) not in taken and row.status not in _GONE
         }
 
@@ -72,6 +74,7 @@ _MIRRORS: dict[str, Any] = {
 
 def _has_money(row: BillingInvoice | BillingCreditMemo) -> bool:
     if isinstance(row, BillingCreditMemo):
+        # Part of the credit was used or refunded: to change the note now would undo that.
         return row.remaining != row.total
     return bool(row.amount_paid or row.amount_credited)
 
