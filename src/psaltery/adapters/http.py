@@ -34,6 +34,7 @@ from psaltery.adapters.exchange import (
 from psaltery.kit.clock import now, parse_http_date
 
 USER_AGENT = "Psaltery"
+# An endless answer must not take the worker's memory with it.
 MOST_BYTES = 32 * 1024 * 1024
 TIMEOUTS = httpx2.Timeout(60.0, connect=10.0, pool=10.0)
 CLOCK_SKEW_NOTICED = timedelta(minutes=2)
@@ -162,6 +163,7 @@ class Caller:
         a write is repeated only where it was certainly not carried out (429 for too many at once,
         an access token that had aged). TryLater(uncertain=True): the write may have happened.
         """
+        # A rollback after the call would also undo the note that a write was on its way.
         if self._inside_transaction():
             raise CalledInsideTransaction(f"{method} {path} while a transaction is open")
         sent = _Sent(
@@ -185,6 +187,7 @@ class Caller:
         proof = self._credential.headers()
         answer = self._counted(sent, proof)
         if answer.status == 401 and self._may_refresh(answer) and self._credential.refresh(proof):
+            # The repeat takes from the budget, too: it is another call.
             answer = self._counted(sent, self._credential.headers())
         failure = self._failure_in(answer)
         if failure is not None:
@@ -193,9 +196,11 @@ class Caller:
 
     def _may_refresh(self, answer: Answer) -> bool:
         failure = self._classify(answer)
+        # Xero says 401 for an aged token and for a missing scope; no new token cures the latter.
         return not (isinstance(failure, NeedsReconnect) and failure.code == "scope_missing")
 
     def _failure_in(self, answer: Answer) -> Failure | None:
+        # Before the adapter looks: Xero's 429 often has no body that could be classified.
         if answer.status == 429:
             return too_many(answer)
         if (failure := self._classify(answer)) is not None:
@@ -215,6 +220,7 @@ class Caller:
             trouble = str(failure)
             raise
         finally:
+            # In `finally`, since a slot that is not freed would be missing until the process ends.
             self._budget.learn(_heard(sent, answer))
             self._recorder.record(
                 self._told(sent, proof, answer, at=at, seconds=monotonic() - started, why=trouble)
@@ -222,6 +228,7 @@ class Caller:
 
     def _exchange(self, sent: _Sent, proof: Mapping[str, str]) -> Answer:
         headers = self._headers(sent, proof)
+        # As late as it can be asked: the wait for the budget may have taken the time.
         if sent.write and monotonic() > _begin_until.get():
             raise TryLater(f"{sent.operation} could not be begun in time.")
         try:
@@ -250,6 +257,7 @@ class Caller:
             headers["Content-Type"] = "application/json"
         if sent.idempotency_key:
             headers["Idempotency-Key"] = sent.idempotency_key
+        # What an adapter sets wins: ConnectWise takes its model version from Accept.
         return {**headers, **proof, **sent.headers}
 
     def _whole(self, sent: _Sent, response: httpx2.Response) -> Answer:
@@ -261,6 +269,7 @@ class Caller:
                 raise TryLater(
                     f"The answer to {sent.operation} is larger than "
                     f"{self._max_bytes // 1_048_576} MB and was cut off.",
+                    # The write has been carried out by then; only its outcome was too long to read.
                     uncertain=sent.write,
                     limit="size",
                 )
@@ -288,6 +297,7 @@ class Caller:
         seconds: float,
         why: str,
     ) -> Exchange:
+        # Without "Bearer" or "Basic", so that a bare token in an answer is found as well.
         secrets = [value.split(" ")[-1] for value in proof.values()]
         body = sent.body or b""
         status = answer.status if answer else 0
@@ -347,6 +357,7 @@ def too_many(answer: Answer) -> TryLater:
     limit = answer.headers.get("x-rate-limit-problem", "minute").strip().lower() or "minute"
     at = retry_after(answer.headers)
     sentence = f"The limit of calls ({limit}) is reached."
+    # A slot is free again within moments; the other limits last a minute or a day.
     if limit == "concurrent":
         return _Shortly(sentence, at=at, limit=limit)
     return TryLater(sentence, at=at or now() + _MINUTE, limit=limit)
@@ -394,6 +405,7 @@ def _dropped(sent: _Sent, wrong: Exception) -> TryLater:
     slow = isinstance(wrong, httpx2.TimeoutException)
     what = "took too long" if slow else f"broke off ({wrong or type(wrong).__name__})"
     sentence = f"The answer to {sent.operation} {what}."
+    # The request may have arrived: nobody but the vendor's own list can say whether.
     if sent.write:
         return TryLater(sentence, uncertain=True)
     return TryLater(sentence, limit="timeout") if slow else _Shortly(sentence)
@@ -424,6 +436,7 @@ def _client(base_url: str) -> httpx2.Client:
 @cache
 def _client_of(process: int, base_url: str) -> httpx2.Client:
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=5.0)
+    # A redirect is never followed: it could carry the credential to another host.
     return httpx2.Client(verify=_trust(), http2=True, limits=limits, follow_redirects=False)
 
 

@@ -43,6 +43,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
     client_credentials: bool = False
     user_claim: str = "sub"  # the claim of the access token that names the vendor's user
     event_claim: str = ""  # the claim that names this consent
+    # Xero's life of a refresh token; no answer of a token server tells it.
     refresh_days: int = 60
     extra: Mapping[str, str] = {}  # further parameters of the authorise address
 
@@ -90,10 +91,12 @@ def authorise_address(app: OAuthApp, *, state: str, verifier: str, redirect_uri:
         "redirect_uri": redirect_uri,
         "scope": " ".join(app.scopes),
         "state": state,
+        # PKCE on top of the secret: a code that leaks on its way back is of no use to others.
         "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
         "code_challenge_method": "S256",
         **app.extra,
     }
+    # `quote` writes blanks as %20; a "+" between scopes is not read as a blank by every server.
     return f"{app.authorise_url}?{urlencode(query, quote_via=quote)}"
 
 
@@ -122,6 +125,7 @@ class TokenServer:
                     "code_verifier": verifier,
                 },
             )
+        # `invalid_grant` means here that the code is no good, not that a consent has ended.
         except NeedsReconnect as wrong:
             raise BadSettings(
                 "This consent was used already, is older than five minutes, or was given for "
@@ -163,6 +167,7 @@ class TokenServer:
             if told.refresh_token
             else None,
             scopes=told.scope,
+            # The access token first: an id_token comes only with OpenID scopes.
             user=_claim(claims, self._app.user_claim) or _claim(person, self._app.user_claim),
             consent_event=_claim(claims, self._app.event_claim),
             email=_claim(person, "email"),
@@ -211,6 +216,7 @@ class TokenServer:
             path = urlsplit(self._app.jwks_url).path
             keys = self._caller(self._app.jwks_url).call("GET", path, operation="oauth.keys")
             key_set = KeySet.import_key_set(keys.decode(dict[str, Any]))  # type: ignore[arg-type]
+            # One algorithm, named by us: a token must not choose how it is checked.
             return jwt.decode(id_token, key_set, algorithms=["RS256"]).claims
         return {}
 
@@ -229,6 +235,7 @@ def classify_token_answer(answer: Answer) -> Failure | None:
 
     https://www.rfc-editor.org/rfc/rfc6749#section-5.2
     """
+    # A wrong secret comes as 400 or 401; both have their reason in the body.
     if answer.status not in (400, 401, 403):
         return None
     return failure_of(*_error_in(answer))

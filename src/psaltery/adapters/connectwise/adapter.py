@@ -41,6 +41,7 @@ class ConnectWise:
         self._fields = fields
         self._client = Client(caller, fields)
         finder = FactFinder(self._client, gl_coding=fields.get("gl_coding") == "yes")
+        # One finder for all: its look-ups are then made once for invoices, orders and expenses.
         self._finder = finder
         self._reader = InvoiceReader(self._client, finder)
         self._feeds = Feeds(self._client, finder, self._reader)
@@ -95,6 +96,8 @@ class ConnectWise:
         Raises TryLater(uncertain=True) when the answer was lost: look with `payments` then. Raises
         Rejected where the site takes one record an invoice and there is one: update that.
         """
+        # Invoice, amount and date are known to be enough; the values of `type` are documented
+        # nowhere.
         body = {"invoice": {"id": int(document_id)}, **translate.money_body(amount, paid_on)}
         return translate.payment(self._client.create_payment(document_id, body), document_id)
 
@@ -161,6 +164,7 @@ class ConnectWise:
                 "type": record_type,
                 "level": "owner",
                 "description": "Psaltery",
+                # Our own writes need not come back to us; its effect is told by its name alone.
                 "isSelfSuppressedFlag": True,
                 "inactiveFlag": False,
             }

@@ -98,6 +98,7 @@ def _explained(invoice: wire.Invoice, leftover: Decimal) -> list[LineDraft] | No
     # Whether `subtotal` contains each of them is not documented: the fewest that fit are taken.
     for size in range(len(heads) + 1):
         for chosen in combinations(heads, size):
+            # To the cent: "nearly" would hide a line that ConnectWise does not show.
             if sum((value for _, _, value in chosen), ZERO) == leftover:
                 return [_plain(key, label, value, invoice) for key, label, value in chosen]
     return None
@@ -142,8 +143,10 @@ def _products(
     invoice: wire.Invoice, parts: Parts, facts: Facts, off_discount: bool, off_agreement: bool
 ) -> Iterator[LineDraft]:
     coding = facts.coding.get(invoice.id, Coding())
+    # The same order at every read, or a document would seem to change.
     ordered = sorted(parts.products, key=lambda item: (amount(item.sequence_number), item.id))
     for item in ordered:
+        # Never billed, though the list may still hold it.
         if item.cancelled_flag:
             continue
         value = amount(item.ext_price)
@@ -219,6 +222,7 @@ def _hours(entry: wire.TimeEntry) -> Decimal:
 
 
 def _time_amount(entry: wire.TimeEntry) -> Decimal:
+    # What the site says it bills; hours times rate only stands in.
     if entry.extended_invoice_amount is not None:
         return entry.extended_invoice_amount
     return _hours(entry) * amount(entry.hourly_rate)
@@ -227,6 +231,7 @@ def _time_amount(entry: wire.TimeEntry) -> Decimal:
 def _expenses(invoice: wire.Invoice, parts: Parts, facts: Facts) -> Iterator[LineDraft]:
     coding = facts.coding.get(invoice.id, Coding())
     for entry in sorted(parts.expenses, key=lambda entry: (entry.date or "", entry.id)):
+        # Null is "not told", zero is "billed at nothing": `or` would take one for the other.
         billed = entry.invoice_amount if entry.invoice_amount is not None else entry.bill_amount
         line = DocumentLine(
             key=f"expense:{entry.id}",
@@ -253,6 +258,7 @@ def _fee(invoice: wire.Invoice, facts: Facts) -> Iterator[LineDraft]:
         return
     agreement = agreement_of(invoice, facts)
     told = text(agreement.invoice_description) if agreement else ""
+    # The invoice's head has one code; the agreement may be taxed by another.
     code = (agreement.tax_code if agreement else None) or invoice.tax_code
     taxable = invoice.taxable_flag is not False and not (agreement and agreement.taxable is False)
     coding = facts.coding.get(invoice.id, Coding())

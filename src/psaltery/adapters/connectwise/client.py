@@ -25,6 +25,7 @@ Fields = Mapping[str, str]
 Params = Mapping[str, str | int]
 
 PAGE_SIZE = 1000  # the most; higher is silently capped
+# Amounts are numbers in ConnectWise's model. Digits are written as they are, never by a float.
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -221,12 +222,14 @@ class Client:
         except Rejected as refused:
             if not (has_code(refused, NOT_FOUND) or has_code(refused, NO_PATH)):
                 raise
+            # After an upgrade of the site the old codebase answers 404 to everything.
             fresh = codebase(self._caller, self._company, fresh=True)
             if fresh == used:
                 # Cloud sites answer 404 to keys they refuse. Without this a record would seem
                 # gone, and its document in the books would be voided.
                 self._prove_keys(used)
                 raise
+        # Safe for a write, too: what answered 404 has carried out nothing.
         return self._send(fresh, send)
 
     def _send(self, code: str, request: "_Request") -> Answer:

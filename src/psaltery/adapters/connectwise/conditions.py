@@ -29,6 +29,7 @@ def changed_since(moment: datetime, dates: Dates) -> str:
     the site's zone is unknown."""
     utc = moment.astimezone(UTC)
     if dates is Dates.DAY:
+        # An on-premises site was seen to refuse ISO times and to find nothing by today's date.
         return f"lastUpdated>[{utc - timedelta(days=1):%Y-%m-%d}]"
     return f"lastUpdated>[{utc:%Y-%m-%dT%H:%M:%SZ}]"
 

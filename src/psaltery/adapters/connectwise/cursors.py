@@ -38,6 +38,7 @@ def read(text: str | None) -> Cursor:
         return Cursor()
     try:
         return msgspec.json.decode(text, type=Cursor)
+    # Reading all again costs time; guessing a place could leave records out for ever.
     except msgspec.MsgspecError:
         return Cursor()
 
@@ -64,6 +65,8 @@ def following(cursor: Cursor, *, last: int, more: bool, at: datetime) -> Cursor:
 
     The next run begins where this run began, less the overlap, so that nothing falls between.
     """
+    # The start of the run and not its end: a record that changed behind the reader's back has a
+    # later lastUpdated and an id that has been passed.
     started = cursor.started or at
     if more:
         return msgspec.structs.replace(cursor, after=last, started=started)

@@ -121,6 +121,7 @@ def _to_cents(value: Decimal) -> Decimal:
 
 def _issued_on(invoice: wire.Invoice) -> date:
     changed = updated_at(invoice)
+    # Never today's date: the same invoice read tomorrow would be another document.
     fallback = changed.date() if changed else date(1970, 1, 1)
     return day(invoice.date) or day(invoice.due_date) or fallback
 
@@ -128,6 +129,7 @@ def _issued_on(invoice: wire.Invoice) -> date:
 def _with_tax(drafts: Sequence[LineDraft], facts: Facts, tax: Decimal) -> tuple[DocumentLine, ...]:
     taxed = [_taxed(draft) for draft in drafts]
     codes = facts.tax_levels
+    # None says "not known", and the books work the tax out; a guess would miss by cents.
     taxes = spread(taxed, codes, tax)
     # No tax where the codes ask for some: the customer is exempt, whatever the lines say.
     exempt = tax == 0 and expected(taxed, codes) != 0

@@ -39,6 +39,7 @@ def classify(answer: Answer) -> Failure | None:
     if answer.ok:
         return unreadable(answer) if answer.body and looks_like_html(answer) else None
     body = _body(answer)
+    # Keys can't be renewed by a program: only a person helps, so that nothing is tried again.
     if answer.status == 401:
         return _keys_refused()
     # 403 has two dialects: no (known) client id, and a role that lacks a permission.
@@ -83,6 +84,7 @@ def _keys_refused() -> Failure:
 
 def _forbidden(body: ErrorBody | None) -> Failure:
     told = _sentence(body)
+    # Told by its words alone: both dialects have the same status, and codes are not documented.
     if any(word in told.lower() for word in _CLIENT_ID_WORDS):
         return BadSettings(
             f"ConnectWise does not accept the client id: {told} Register one at the ConnectWise "
@@ -104,6 +106,7 @@ def _trouble(answer: Answer, body: ErrorBody | None) -> Failure:
     return TryLater(
         f"ConnectWise has trouble (status {answer.status} for {answer.operation}).{told}",
         at=retry_after(answer.headers),
+        # There is no idempotency key here: only a look at the record tells what became of a write.
         uncertain=answer.write,
     )
 
@@ -136,6 +139,7 @@ def _problem(entry: ErrorEntry, body: ErrorBody) -> Problem:
 
 def _code(codes: Iterable[str | None]) -> str:
     known = (_CODES[code] for code in codes if code in _CODES)
+    # The inner code first: "InvalidObject" around it says less than "ObjectExists" within.
     return next(known, "psa_refused")
 
 

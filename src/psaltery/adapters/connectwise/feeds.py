@@ -114,6 +114,7 @@ class Feeds:
     def _expenses(self, cursor: Cursor) -> Page[Document]:
         path = "/expense/entries"
         rows, cursor = self._changed(path, wire.ExpenseEntry, cursor, PAGE_SIZE)
+        # Before approval an expense may still change or be rejected.
         approved = [row for row in rows.rows if procurement.is_approved(row)]
         locations = self._finder.locations() if approved else {}
         return _page([procurement.expense(row, locations) for row in approved], rows, cursor)

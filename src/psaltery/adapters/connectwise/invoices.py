@@ -17,6 +17,7 @@ from psaltery.adapters.errors import Rejected, TryLater
 from psaltery.records.psa import Document
 
 PATH = "/finance/invoices"
+# Two to compare, and one more for a change that came between them.
 _READS = 3
 UNSTABLE = "unstable"  # TryLater.limit of an invoice that keeps changing
 T = TypeVar("T", wire.ProductItem, wire.TimeEntry, wire.ExpenseEntry)
@@ -85,6 +86,7 @@ class InvoiceReader:
 
     def _whole(self, external_id: str) -> Document:
         info = self._client.invoice_info(external_id)
+        # From the same answer where it can be: head and parts are then of one moment.
         head = info.invoice or self._client.invoice(external_id)
         parts = _parts_of(info)
         facts = self._finder.facts([head], [parts])

@@ -95,6 +95,7 @@ def member_company(row: wire.Record) -> Company:
         account_number=text(row.vendor_number),
         email=text(row.office_email),
         types=("Member",),
+        # Expense bills are owed to the member, as the Accounting Interface has it.
         is_vendor=True,
         deleted=not person.active,
     )

@@ -65,6 +65,7 @@ def _mark(client: Client, kind: DocumentKind, external_id: str, identifier: str)
     client.create_batch(
         {"batchIdentifier": identifier, **flags, "processedRecordIds": sorted(set(ids))}
     )
+    # The answer is an export without the batch's id, so that it is asked for by our identifier.
     made = client.batches(identifier)
     return str(made[0].id) if made else ""
 
@@ -118,6 +119,8 @@ def _only(
 def _invoice_ids(found: Sequence[ExportTransaction]) -> Iterator[int]:
     for transaction in found:
         written = text(transaction.gl_entry_ids).split(",")
+        # All ids of a document, those of its entries and of every detail row: with some of them
+        # missing the site does not count it as posted.
         yield from (int(one) for one in written if one.strip().isdigit())
         yield from (row.id for row in transaction.detail or [] if row.id)
 
@@ -125,6 +128,7 @@ def _invoice_ids(found: Sequence[ExportTransaction]) -> Iterator[int]:
 def _purchase_ids(exported: GLExport, order: PurchaseOrder, slip: str) -> Iterator[int]:
     for purchase in exported.purchase_transactions or []:
         numbered = text(purchase.document_number) == text(order.po_number)
+        # Several slips of an order are several bills, each with a batch of its own.
         if numbered and text(purchase.packing_slip) == slip:
             rows = (*(purchase.purchase_detail or []), *(purchase.purchase_detail_tax or []))
             yield from (row.id for row in rows if row.id)
@@ -132,6 +136,7 @@ def _purchase_ids(exported: GLExport, order: PurchaseOrder, slip: str) -> Iterat
 
 def _expense_ids(exported: GLExport) -> Iterator[int]:
     expenses, bills = exported.expenses or [], exported.expense_bills or []
+    # Nothing tells for sure which one was asked for, and a wrong mark is worse than none.
     if len(expenses) + len(bills) > 1:
         sentence = "ConnectWise exported several expenses where one was asked for; none is marked."
         raise Rejected([Problem(code="psa_export_ambiguous", message=sentence)])

@@ -47,6 +47,7 @@ def _tried(need: Need, attempt: Callable[[], None]) -> Permission:
     try:
         attempt()
     except BadSettings as denied:
+        # A wrong client id concerns every line alike: it is told once, as the connection's fault.
         if not denied.which.startswith("permission"):
             raise
         granted, detail = False, str(denied)

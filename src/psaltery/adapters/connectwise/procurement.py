@@ -78,6 +78,7 @@ def _slip_with_freight(order: wire.PurchaseOrder, slips: Iterable[str]) -> str |
 
 
 def _received(line: wire.PurchaseOrderLine) -> bool:
+    # Ordered is not owed: a bill holds only what has come.
     if line.canceled_flag or not amount(line.received_quantity):
         return False
     return line.closed_flag if line.closed_flag is not None else line.received_status != "Waiting"

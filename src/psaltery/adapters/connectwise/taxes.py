@@ -120,6 +120,7 @@ def _level_tax(level: Level, amounts: Sequence[Decimal]) -> list[Decimal]:
     if level.is_amount:
         return [level.rate.copy_sign(total) * amount / total for amount in amounts]
     capped = total if level.most is None else min(total, level.most)
+    # The cap is on the sum, so that each line bears its share of what is left to tax.
     return [amount * level.rate * capped / total for amount in amounts]
 
 

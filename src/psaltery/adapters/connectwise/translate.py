@@ -84,6 +84,7 @@ def contact(found: wire.Contact) -> Contact:
 
 def _reach(found: wire.Contact, kind: str) -> str:
     items = [item for item in found.communication_items or [] if item.communication_type == kind]
+    # Stable: among those that are no default the site's own order stays.
     items.sort(key=lambda item: not item.default_flag)
     return next((text(item.value) for item in items if text(item.value)), "")
 
