@@ -22,6 +22,7 @@ from psaltery.inbound.together import Together
 from psaltery.sync import called, deliveries, queue
 from psaltery.sync.wake import wake
 
+# Without a limit anybody could fill the memory: the body is read before its signature is known.
 # Xero's deliveries have some kilobytes; a callback carries its whole record.
 MOST_BYTES = 1_048_576
 STORED_HEADER = "X-Psaltery-Stored"
@@ -36,6 +37,9 @@ def xero(request: HttpRequest) -> HttpResponse:
     """
     if (refused := _not_a_delivery(request, "xero")) is not None:
         return refused
+    # The bytes as they came: Xero's JSON has odd blanks, and written anew it would not match its
+    # signature.
+    # https://developer.xero.com/documentation/webhooks/overview
     body = request.body
     key = _xero_key(body, request.headers.get(xero_wire.SIGNATURE_HEADER, ""))
     if key is None:
@@ -48,6 +52,8 @@ def xero(request: HttpRequest) -> HttpResponse:
         # Signed, so it is Xero's own: told again it would be no better.
         refusals.note("xero", Reason.UNREADABLE, key.connection_id)
         return _answer(200, stored=0)
+    # Xero's intent to receive: empty deliveries, some signed wrongly. Both answers must be right,
+    # or the subscription is never switched on.
     if not delivery.notices:
         return _answer(200, stored=0)
     return _answer(200, stored=_together.do(Arrived(delivery, key.connection_id)))
@@ -55,6 +61,7 @@ def xero(request: HttpRequest) -> HttpResponse:
 
 def _xero_key(body: bytes, signature: str) -> keys.Key | None:
     """The key that the body was signed with; read again before a delivery is refused."""
+    # Twice: a key that was pasted in another process a second ago must not cost a delivery.
     for fresh in (False, True):
         for key in keys.known("xero", fresh=fresh):
             if xero_wire.is_signed(body, signature, key.secret):
@@ -89,6 +96,7 @@ def connectwise(request: HttpRequest, public_id: str) -> HttpResponse:
         return refused
     row = RealTime.objects.select_related("connection").filter(public_id=public_id).first()
     if row is None or not row.wanted or row.connection.state == Connection.State.DISCONNECTED:
+        # No refusal is counted: the address is unknown, so there is no connection to tell about it.
         return _answer(410)
     body = request.body
     try:
@@ -98,6 +106,7 @@ def connectwise(request: HttpRequest, public_id: str) -> HttpResponse:
         return _answer(400)
     try:
         reason = _callback_refusal(row.connection, body, notice, _signature(request))
+    # The key could not be fetched, so nobody knows whether it is forged: asked for once more.
     except Failure:
         return _answer(429)
     if reason is not None:
@@ -114,6 +123,7 @@ def _callback_refusal(
     connection: Connection, body: bytes, notice: Notice, signature: str
 ) -> Reason | None:
     """Why a callback is not believed; None when it is. Raises a failure when that can't be told."""
+    # Else anybody could have us call any host (SSRF), and sign with a key of their own.
     # Before anything is fetched: the address is the sender's word.
     if not connectwise_wire.is_trusted_key_address(notice.key_url, base_url(connection)):
         return Reason.KEY_ADDRESS
@@ -126,6 +136,7 @@ def _callback_refusal(
 
 def _store_callback(connection: Connection, notice: Notice) -> int:
     by_id = notice.category in called.READ_BY_ID
+    # The event and its job are one: what is answered with 200 will be read, whatever crashes.
     with transaction.atomic():
         if not storing.store_callback(connection.pk, notice, waits=by_id):
             return 0
@@ -152,6 +163,7 @@ def _not_a_delivery(request: HttpRequest, kind: str) -> HttpResponse | None:
 
 def _answer(status: int, stored: int | None = None) -> HttpResponse:
     answer = HttpResponse(status=status)
+    # Xero wants an empty body and no cookies; older rules call anything else a failure.
     del answer["Content-Type"]
     # Else the server sends an empty body in chunks, which some take for a body.
     answer["Content-Length"] = "0"

@@ -51,6 +51,7 @@ def signing_key(connection: Connection, key_url: str, *, fresh: bool = False) ->
     kept = _kept.get(place)
     if kept is not None and monotonic() - kept.at < (_BETWEEN_SECONDS if fresh else KEPT_SECONDS):
         return kept.key
+    # Not waited for: every thread of the server would soon hang on one slow site.
     if not _asking.acquire(blocking=False):
         raise TryLater("A signing key is being fetched.")
     try:
@@ -64,6 +65,7 @@ def _fetch(connection: Connection, place: tuple[int, str]) -> str:
         raise TryLater("A signing key was fetched just now.")
     _asked[connection.pk] = monotonic()
     key = _call(connection, place[1])
+    # Addresses come from outside: the memory for their keys must not grow with them.
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()
     _kept[place] = _Kept(key, monotonic())

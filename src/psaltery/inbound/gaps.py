@@ -9,6 +9,8 @@ from psaltery.kit.clock import now
 # Deliveries overtake each other; one that is later than this is as good as lost.
 PATIENCE = timedelta(minutes=2)
 _LOOKED_AT = timedelta(minutes=30)
+# Numbers only hint: order is promised within a replay alone, so a gap is a reason to read, never
+# one to refuse a delivery.
 _FIND = """
     WITH delivery AS (
         SELECT connection_id, first_sequence AS first, max(last_sequence) AS last,

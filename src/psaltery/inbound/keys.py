@@ -18,6 +18,7 @@ from psaltery.inbound.models import SigningKey
 from psaltery.kit.clock import now
 from psaltery.kit.sealing import Place
 
+# The old one and the new one: while Xero rotates a key, deliveries are signed with either.
 MOST = 2
 SHORTEST = 16
 # How long a key that was taken out may still be believed by another process.
@@ -51,6 +52,7 @@ def add(connection: Connection, secret: str) -> SigningKey:
             which="key",
         )
     with transaction.atomic():
+        # Locked, so that two people at once can't store a third key.
         Connection.objects.select_for_update().get(pk=connection.pk)
         known = of(connection)
         if any(key_ring().open(one.sealed, _place(one.pk)) == secret for one in known):
@@ -69,6 +71,7 @@ def _stored(connection: Connection, secret: str) -> SigningKey:
     row = SigningKey.objects.create(
         connection=connection, hint=secret[-4:], added_by=actor.actor(), added_at=now()
     )
+    # Sealed for its own row, whose number is known only now: moved to another row it does not open.
     row.sealed = key_ring().seal(secret, _place(row.pk))
     row.save(update_fields=["sealed"])
     record_change(
@@ -100,6 +103,7 @@ def reseal_all() -> int:
     """Seal all keys under the installation's current key; how many were changed."""
     changed = 0
     with transaction.atomic():
+        # All or none: after this the old seal key may be thrown away.
         for row in SigningKey.objects.select_for_update():
             if not key_ring().is_current(row.sealed):
                 row.sealed = key_ring().reseal(row.sealed, _place(row.pk))
@@ -149,6 +153,7 @@ def forget_known() -> None:
 def note_use(key: Key) -> None:
     """A delivery was signed with this key: kept to the minute, for the end of a rotation."""
     moment = monotonic()
+    # To the minute: a write for each delivery would cost more than storing its events.
     if moment - _noted.get(key.id, -inf) > _NOTED_SECONDS:
         _noted[key.id] = moment
         SigningKey.objects.filter(pk=key.id).update(used_at=now())

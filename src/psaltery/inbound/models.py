@@ -49,6 +49,8 @@ class XeroEvent(Event):
     class Meta:
         db_table = "xero_webhook_events"
         constraints = [
+            # Vendors deliver at least once; here the database makes it once, whichever process gets
+            # it.
             models.UniqueConstraint(fields=["tenant_id", "event_id"], name="xero_event_once")
         ]
         indexes = [models.Index(fields=["-received_at", "-id"], name="xero_event_newest")]

@@ -75,6 +75,7 @@ def _of_xero(connection: Connection) -> Standing:
             "Make a webhook at developer.xero.com under your app, with the address below, and "
             "paste its key here.",
         )
+    # A good delivery ends the warning by itself: the key is right again.
     last = events(connection).aggregate(last=Max("received_at"))["last"]
     if (count := _refused_since(connection, last)) > 0:
         return Standing(

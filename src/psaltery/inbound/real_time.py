@@ -39,6 +39,7 @@ def of(connection: Connection) -> RealTime:
     found, _ = RealTime.objects.get_or_create(
         connection=connection,
         defaults={
+            # Not to be guessed: a site that is not ours can't even find where to send forgeries.
             "public_id": secrets.token_urlsafe(24),
             "wanted": _is_public(settings.PUBLIC_URL) and not connection.read_only,
             "check_at": now(),
@@ -100,6 +101,7 @@ def switch(connection: Connection, wanted: bool) -> RealTime:
         )
     if wanted and (why := unreachable(connection)):
         raise BadSettings(why, which="real_time")
+    # Stored before the call: should the site not answer, the daily look makes it so.
     row.wanted = wanted
     row.save(update_fields=["wanted"])
     record_change(
@@ -145,6 +147,7 @@ def _settle(row: RealTime, psa: Any) -> None:
     right = address(row)
     wanted = set(TYPES) if row.wanted else set()
     kept: set[str] = set()
+    # Only those with our address: other programs have callbacks on the same site.
     for entry in _ours(row, psa):
         if entry.type in wanted - kept and entry.url == right and not entry.inactive_flag:
             kept.add(entry.type)
@@ -173,6 +176,7 @@ def _create(psa: Any, types: Sequence[str], url: str) -> tuple[list[str], list[s
         except Rejected as refused:
             problems.append(f"{record_type}: {refused}")
         except TryLater as later:
+            # Nothing was registered: the whole look is tried again later.
             if not later.uncertain:
                 raise
             # The next look finds it, or registers it then.

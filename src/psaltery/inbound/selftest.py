@@ -40,6 +40,7 @@ def _xero(connection: Connection) -> list[Line]:
     for row in rows:
         right = _signature(keys.open_key(row))
         lines.append(_delivery(address, right, 200, f"Delivery signed with …{row.hint}"))
+    # An endpoint that takes every empty delivery fails Xero's intent to receive.
     # As Xero's own probe: one character is wrong.
     wrong = ("A" if right[0] != "A" else "B") + right[1:]
     return [*lines, _delivery(address, wrong, 401, "Delivery signed wrongly")]
@@ -58,6 +59,7 @@ def _delivery(address: str, signature: str, wanted: int, name: str) -> Line:
     told = f"Answered by {answer.status_code} in {answer.elapsed.total_seconds() * 1000:.0f} ms"
     if answer.status_code != wanted:
         return Line(False, name, f"{told}; {wanted} is right.")
+    # Xero refuses answers with a body or a cookie, and proxies like to add both.
     if answer.content or answer.headers.get("set-cookie"):
         return Line(False, name, f"{told}, but something between adds a body or a cookie.")
     return Line(True, name, f"{told}.")

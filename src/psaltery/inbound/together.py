@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+# More in one statement would make the first of them wait past the vendor's five seconds.
 MOST = 500
 
 
@@ -39,6 +40,7 @@ class Together(Generic[T, R]):
     def do(self, item: T) -> R:
         """The item's result, after the commit. Raises NotStored, or what `work` raised."""
         mine: _Waiting[T, R] = _Waiting(item)
+        # Behind this line somebody's batch holds it: nobody is left over without a worker.
         with self._queueing:
             self._queue.append(mine)
         while not mine.done:
@@ -57,6 +59,8 @@ class Together(Generic[T, R]):
             found = self._work([one.item for one in batch])
             for one, result in zip(batch, found, strict=True):
                 one.results.append(result)
+        # Also when the batch failed: whoever waits must be answered, so that the vendor tries
+        # again.
         finally:
             for one in batch:
                 one.done = True

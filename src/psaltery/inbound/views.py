@@ -202,6 +202,7 @@ def replay(request: HttpRequest, number: int) -> HttpResponse:
     """Have what the found events were about read again; the address has the list's filters."""
     connection = _connection(number)
     found = _list(connection)
+    # The list's own filters: exactly what the person sees is replayed.
     found.filters = [item.prepared() for item in found.filters]
     done = replay_events(connection, found.found(request).order_by("-pk")[:MOST_REPLAYED])
     messages.success(

@@ -34,6 +34,7 @@ def _news(message: Message) -> Letter | None:
             lines.append(_line(card, notice.event, message.recipient))
             if notice.event != RESOLVED:
                 waiting.append(card.pk)
+    # Better no message than one about something that was mended meanwhile.
     if not lines:
         return None
     return letters.news(lines, queries.held(waiting), _places(), _why(message.recipient))

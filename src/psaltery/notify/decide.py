@@ -117,6 +117,7 @@ def fits(terms: Terms, card: Seen) -> bool:
         gravity(card.severity) >= gravity(terms.least_severity)
         and (not terms.topics or card.topic in terms.topics)
         and (not terms.codes or card.code in terms.codes)
+        # A card that blocks no documents has no kinds: a broken connection concerns all of them.
         and (not terms.kinds or not card.kinds or bool(terms.kinds & card.kinds))
         and (not terms.organisations or card.organisation in terms.organisations)
         and (terms.owner is None or card.owner == terms.owner)
@@ -127,6 +128,7 @@ def fits(terms: Terms, card: Seen) -> bool:
 def _is_enough(terms: Terms, card: Seen) -> bool:
     if terms.least_amount is None or not card.amounts:
         return True
+    # By size, whatever the sign: a credit of 10,000 that is stuck matters as much.
     return max(abs(amount) for amount in card.amounts) >= terms.least_amount
 
 
@@ -138,6 +140,7 @@ def patience(terms: Terms, card: Seen, times: int) -> timedelta:
     wait = max(terms.wait, LASTS) if card.code in MENDS_ITSELF else terms.wait
     if not times:
         return wait
+    # Twice as long each time; the exponent ends so that no number grows without end.
     longer: timedelta = max(wait, FLAPPING) * int(2 ** min(times, 10))
     return min(longer, max(MOST_PATIENCE, wait))
 
@@ -160,6 +163,7 @@ def news(
     causes: dict[str, set[int]] = {}
     for one in told:
         by_card.setdefault(one.card, {})[one.event] = one
+        # What never arrived must not make the next message later.
         if one.reached and one.event != RESOLVED and moment - one.at < REMEMBERED:
             causes.setdefault(one.cause, set()).add(one.card)
     found: list[News] = []
@@ -227,6 +231,7 @@ def digest_day(
     place = ZoneInfo(zone)
     local = moment.astimezone(place)
     begins = datetime.combine(local.date(), time(hour), tzinfo=place)
+    # ISO days compare like dates, so the text of the last digest's day is enough to remember.
     if local < begins or since > begins or local.date().isoformat() <= last:
         return ""
     return "" if workdays and local.weekday() > 4 else local.date().isoformat()

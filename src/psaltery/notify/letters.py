@@ -11,6 +11,7 @@ import msgspec
 from psaltery.kit.text import cut, single_line
 from psaltery.notify.decide import AGAIN, RESOLVED
 
+# A message is read on a phone: what is below a dozen lines is better seen on the page.
 LINES_SHOWN = 12
 _SUBJECT = 160
 # ISO 4217 currencies without a minor unit that an MSP may meet.
@@ -83,6 +84,7 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
 
 def money_text(money: Money) -> str:
     """`4,210.00 AUD + 90.00 NZD`, the largest first."""
+    # Side by side, never added: a sum over currencies would be an amount that exists nowhere.
     parts = [f"{amount_text(amount, code)} {code}" for amount, code in sorted(money, reverse=True)]
     return " + ".join(parts)
 

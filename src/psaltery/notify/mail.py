@@ -54,8 +54,11 @@ def send(mail: EmailMultiAlternatives) -> None:
 
     `TryLater.uncertain`: the connection broke while the mail was handed over; it may have arrived.
     """
+    # A mail can't be rolled back: what it tells must be committed, and no lock waits for a server.
     if database.in_atomic_block:
         raise CalledInsideTransaction("A mail is sent while a transaction is open")
+    # Opened apart from sending: until the mail is handed over a failure is certain, and may be
+    # tried again.
     server = get_connection()
     try:
         server.open()

@@ -118,6 +118,7 @@ class Message(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
+                # One digest a day, kept by the database: two workers may book at the same moment.
                 fields=["rule", "day"],
                 condition=Q(kind="digest") & ~Q(day=""),
                 name="one_digest_a_day",
@@ -146,6 +147,7 @@ class Notice(models.Model):
 
     class Meta:
         constraints = [
+            # Nobody is told twice, kept by the database and not by whoever books.
             models.UniqueConstraint(fields=["recipient", "card", "event"], name="told_once")
         ]
 

@@ -37,6 +37,7 @@ State = Message.State
 _BOOKING = 41_003
 # Longer than any sending takes; a claim that is older belongs to a process that died.
 LEASE = timedelta(minutes=5)
+# Shorter than the half minute between two runs: the next one finds the lock free.
 SLICE_SECONDS = 20.0
 
 
@@ -53,6 +54,7 @@ def book() -> int:
     with transaction.atomic():
         if not _may_book():
             return 0
+        # One moment for all: rules that compare it must not see time pass between recipients.
         moment = now()
         troubles.open_for_connections()
         _count_naps(moment)
@@ -61,6 +63,7 @@ def book() -> int:
 
 def _may_book() -> bool:
     with connection.cursor() as cursor:
+        # Released with the transaction, also by a crash: nothing is left locked.
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", [_BOOKING])
         row = cursor.fetchone()
     return bool(row and row[0])
@@ -114,6 +117,7 @@ def _add(recipient: Recipient, found: Sequence[News], moment: datetime) -> int:
     message = _waiting(recipient)
     if message is None:
         last = queries.last_news_at(recipient)
+        # Not lost: nothing is noted as told, so the next booking finds it again.
         if last is not None and moment - last < SPACING:
             return 0
         message = Message.objects.create(
@@ -191,6 +195,7 @@ def give_up_on_the_dead() -> int:
 def _claim() -> Message | None:
     moment = now()
     with transaction.atomic():
+        # Claimed and committed before it is sent: a crash leaves a claim, never a second sending.
         due = Message.objects.select_for_update(skip_locked=True, of=("self",)).filter(
             state=State.BOOKED, next_try_at__lte=moment
         )
@@ -228,6 +233,7 @@ def _send_now(message: Message) -> Message:
 
 
 def _deliver(message: Message, *, again: bool = True) -> None:
+    # Written at the last moment, from how things stand now.
     letter = compose.letter_for(message)
     if letter is None:
         _settle(message, State.DROPPED, why="There was nothing left to tell.")
@@ -236,6 +242,8 @@ def _deliver(message: Message, *, again: bool = True) -> None:
     try:
         _hand_over(message, letter)
     except TryLater as failure:
+        # It may have arrived: sent again it could be there twice, so it waits for a reminder or a
+        # person.
         if failure.uncertain:
             _settle(message, State.UNCERTAIN, why=str(failure))
         else:
@@ -274,6 +282,7 @@ def _settle(message: Message, state: State, *, why: str = "") -> None:
     message.state, message.why = state, why
     if state == State.SENT:
         message.sent_at = now()
+    # The outcome and its line in the audit log are one.
     with transaction.atomic():
         _keep(message)
         if state != State.DROPPED:

@@ -17,6 +17,7 @@ from psaltery.notify.models import Message, Nap, Notice, Recipient, Rule
 from psaltery.review.models import Blocked, Card
 
 # A feed is late when it has been failing or unread for this long beyond its own pace.
+# Less would tell of every short outage of a vendor.
 LATE = timedelta(hours=1)
 _WITHOUT_ANYBODY = "Psaltery"
 

@@ -49,6 +49,7 @@ def _sensible_rules(recipient: Recipient) -> None:
         wait_minutes=_SETTLES,
         since=moment,
     )
+    # What the first rule leaves out is in the daily letter: nothing is silent by default.
     Rule.objects.create(recipient=recipient, timing=Rule.Timing.DAILY, since=moment)
 
 
@@ -80,6 +81,7 @@ def change_channel(channel: Recipient, name: str, address: str) -> None:
 
 
 def _set_address(channel: Recipient, address: str) -> None:
+    # Checked before it is sealed: afterwards nobody can see any more what was pasted.
     if wrong := problem_with(address):
         raise BadSettings(wrong, which="address")
     channel.address = key_ring().seal(address.strip(), _place(channel))
@@ -96,6 +98,7 @@ def reseal_all() -> int:
     ring = key_ring()
     changed = 0
     with transaction.atomic():
+        # All or none: after this the old seal key may be thrown away.
         for channel in Recipient.objects.select_for_update().exclude(address=""):
             if not ring.is_current(channel.address):
                 channel.address = ring.reseal(channel.address, _place(channel))

@@ -35,6 +35,7 @@ def _blocks(letter: Letter) -> Iterator[dict[str, Any]]:
     title = letter.subject.removeprefix("Psaltery: ")
     title = title[:1].upper() + title[1:]
     yield {"type": "header", "text": {"type": "plain_text", "text": cut(title, _HEADER)}}
+    # The lead says in words what the sections show; beside them it would be read twice.
     if letter.sections:
         for part in letter.sections:
             yield from _section(part)

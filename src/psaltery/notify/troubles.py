@@ -23,10 +23,12 @@ def met(recipient: Recipient, failure: Failure, moment: datetime, *, trial: bool
     What a test meets is shown to whoever asked for it, and is no card's matter.
     """
     recipient.refresh_from_db(fields=["failing_since"])
+    # The first failure of a row counts; a later one must not begin the half hour anew.
     since = recipient.failing_since or moment
     recipient.failing_since, recipient.failure = since, str(failure)
     recipient.save(update_fields=["failing_since", "failure"])
     lasts = moment - since >= PERSISTS or not isinstance(failure, TryLater)
+    # What goes away by itself within half an hour is no person's matter.
     if lasts and not trial:
         open_card(None, _reason(recipient, failure))
 

@@ -101,6 +101,7 @@ def test(request: HttpRequest, number: int) -> HttpResponse:
     if recipient.person and not mail.is_set_up():
         messages.error(request, "No mail server is set: see PSALTERY_EMAIL_HOST in the settings.")
         return redirect(_home(recipient))
+    # In the request, not by the worker: whoever asked waits to see it arrive.
     sent = outbox.send_trial(recipient)
     if sent.state == Message.State.SENT:
         messages.success(request, f"The test was sent to {recipient.where}.")

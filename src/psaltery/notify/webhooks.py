@@ -16,6 +16,7 @@ from psaltery.connections.locks import inside_transaction
 from psaltery.kit.text import cut, single_line
 from psaltery.records.drafts import Problem
 
+# Longer than they ever take: each answer that is not waited for makes a message uncertain.
 _TIMEOUTS = httpx2.Timeout(15.0, connect=5.0)
 _MOST_BYTES = 64 * 1024
 # The address does not exist (any more), or its channel does not.
@@ -28,6 +29,7 @@ def problem_with(address: str) -> str:
     parts = urlsplit(address.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         return "Enter the whole address, as Slack or Teams shows it; it begins with https://."
+    # Plain http to this machine only, for tests against a stand-in.
     if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         return "The address must begin with https://: whoever reads it can write to the channel."
     if parts.path in ("", "/"):
@@ -71,6 +73,7 @@ class _Discreet(AuditRecorder):
             msgspec.structs.replace(
                 exchange,
                 address=f"{origin}/… ({self._channel})",
+                # A channel's answer may repeat the address; in the log anybody could post with it.
                 response=exchange.response.replace(self._path, "/…"),
                 failure=exchange.failure.replace(self._path, "/…"),
             )
