@@ -261,7 +261,7 @@ def _flag_difference(
         details={"books_id": outcome.external_id},
     )
     hold([Held(document, organisation, [reason])])
-    # Not HELD: it is in the books, and no new decision may make it a second time.
+    # FAILED, not HELD: it is in the books already, and only its amounts are wrong.
     Posting.objects.filter(pk=document.pk).update(
         state=Posting.State.FAILED, why=reason.sentence, changed_at=now()
     )

@@ -85,6 +85,7 @@ _EDITABLE = (Status.DRAFT, Status.SUBMITTED, Status.AUTHORISED)
 
 def decide(situation: Situation) -> Decision:
     """The one thing to do now for this document."""
+    # What is in the books goes first: whatever the PSA says now, it is never made a second time.
     if situation.link is not None:
         return _linked(situation, situation.link)
     document = situation.document
@@ -92,10 +93,12 @@ def decide(situation: Situation) -> Decision:
         return Skip("It was removed or reopened in the PSA before it was posted.")
     if document.kind not in posted_kinds(situation.book.policy):
         return Skip(f"{_WORDS[document.kind]} are not posted here.")
+    # Xero turns no order into a bill; an order sent now would stand beside the bill for ever.
     if document.kind is DocumentKind.PURCHASE_ORDER and document.balance == ZERO:
         return Skip("All of it was received: its bill stands for it.")
     if document.total == ZERO:
         return Skip("The total is zero: there is nothing to collect or to pay.")
+    # The contact before the number: only with it can a document of that number be told as ours.
     return _first_problem(situation) or _contact(situation) or _new(situation)
 
 
@@ -110,6 +113,7 @@ _WORDS = {
 
 def _linked(situation: Situation, link: Linked) -> Decision:
     if situation.gone:
+        # Nothing changed but the deletion, and it was settled once: nobody is asked again.
         if link.fingerprint == situation.fingerprint:
             return Nothing("It is gone from the PSA; the books keep what they have.")
         return _gone(situation, link)
@@ -119,6 +123,7 @@ def _linked(situation: Situation, link: Linked) -> Decision:
         return Nothing("Its bill has come: the order is billed in the books.", settles=True)
     if link.fingerprint == situation.fingerprint and not link.revert and not situation.billed:
         return Nothing("The books have it as the PSA has it.")
+    # Shaped before it is judged: an edit of what the books don't show needs no person.
     shaped = build(situation, external_id=link.books_id)
     if isinstance(shaped, Draft) and _shows(link, shaped) and not _wants_more(situation, link):
         return Nothing("Nothing that the books show has changed.", settles=True)
@@ -143,12 +148,14 @@ def _wants_more(situation: Situation, link: Linked) -> bool:
 
 def _shows(link: Linked, draft: Draft) -> bool:
     """Whether the books show all that this draft says already."""
+    # Of an adopted document only the sums are known; its lines were somebody else's.
     if link.posted is None:
         return (cents(link.total), cents(link.tax)) == (draft.total, draft.tax)
     return _content(link.posted) == _content(draft)
 
 
 def _content(draft: Draft) -> tuple[Any, ...]:
+    # Not the amounts of lines: the books compute those themselves.
     lines = [
         (
             *(line.description, line.quantity, line.unit_amount, line.account_code),
@@ -193,6 +200,7 @@ def _gone(situation: Situation, link: Linked) -> Decision:
         number = situation.document.number
         sentence = f"{number} was deleted in the PSA, but lies in a locked period of the books."
         return Hold((_about_document(situation, "locked_edit", sentence, **_ways(situation)),))
+    # The books delete what was never posted to the ledger, and void what was.
     by_delete = link.status in (Status.DRAFT, Status.SUBMITTED)
     return Void(link.books_id, by_delete, "It was deleted in the PSA.")
 
@@ -241,11 +249,13 @@ def _first_problem(situation: Situation) -> Hold | None:
     doubt = purchases.doubt(situation)
     if doubt is not None:
         return Hold((doubt,))
+    # The books take no invoice below zero; whether it is to be a credit note a person says.
     if document.total < ZERO:
         sentence = f"{document.number} is below zero ({document.total:,.2f} {document.currency})."
         return Hold((_about_document(situation, "negative_total", sentence),))
     if not document.lines:
         return Hold((_about_document(situation, "no_lines", f"{document.number} has no lines."),))
+    # Currencies are never added unasked: in Xero they can't be removed again.
     currency = document.currency or book.base_currency
     if currency != book.base_currency and currency not in book.currencies:
         sentence = f"{book.name} does not have the currency {currency}."
@@ -296,6 +306,7 @@ def _linked_contact(situation: Situation) -> Decision | None:
     contact = situation.contact
     if contact is None or contact.state == "active":
         return None
+    # The books keep the merged contact readable, but documents go to the one that is left.
     if contact.merged_into:
         return LinkContact(contact.merged_into, contact.name, "merged")
     company = situation.company
@@ -338,6 +349,7 @@ def _unsure(situation: Situation, company: Company, unsure: Unsure) -> Reason:
     ]
     details = {**reason.details, "candidates": candidates}
     if unsure.why == "contact_archived":
+        # The repair restores it from the archive; only with one candidate is it clear which.
         details["contact_id"] = unsure.candidates[0].external_id
     return msgspec.structs.replace(reason, details=details)
 
@@ -373,9 +385,11 @@ def _new(situation: Situation) -> Decision:
     """Adopt what is there, or create."""
     if situation.existing is not None:
         return _same_number(situation, situation.existing)
+    # After the look for one to adopt: what the books have is linked however old it is.
     before = situation.book.policy.post_from
     if before is not None and situation.document.issued_on < before:
         return Skip(f"Dated before {before:%d %B %Y}, when posting starts; not in the books.")
+    # Another connector or a person exported it: to post it as well would invoice it twice.
     if situation.document.posted and not situation.exported_by_us:
         return Skip("The PSA says that it was exported before, and not by Psaltery.")
     locked = _locked(situation)
@@ -387,6 +401,7 @@ def _new(situation: Situation) -> Decision:
 
 def _same_number(situation: Situation, existing: Existing) -> Decision:
     document = situation.document
+    # A number alone proves nothing: it may be an invoice that somebody typed into the books.
     same_money = cents(existing.total) == cents(document.total)
     same_contact = existing.contact_id == situation.contact_link_id
     live = existing.status not in (Status.VOIDED, Status.DELETED)

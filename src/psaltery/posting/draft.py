@@ -32,6 +32,7 @@ Reasons = tuple[Reason, ...]
 # Classes that a sale may be posted to (E12); liabilities for deferred revenue.
 _SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
 _PURCHASE_CLASSES = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY")
+# The most that Xero takes in a line: https://developer.xero.com/documentation/api/accounting/invoices
 _DESCRIPTION = 4000
 
 
@@ -45,6 +46,7 @@ class Shaped(msgspec.Struct):
 def build(situation: Situation, external_id: str = "") -> Draft | Reasons:
     """The draft whose total and tax are the PSA's, or every reason that stands in the way."""
     shaped = [_line(situation, line) for line in situation.document.lines]
+    # All of them at once, each once: a person mends them in one go.
     reasons = {(r.code, r.about): r for each in shaped for r in each.reasons}
     if reasons:
         return tuple(reasons.values())
@@ -114,6 +116,7 @@ def _status(situation: Situation, dates: Dating) -> Status:
         # One that went as a draft for a lock is not approved by an edit.
         wanted = link.posted.status
     reached = link.status if link is not None and link.status in _STEPS else wanted
+    # To go back would undo an approval that somebody gave in the books.
     return max(wanted, reached, key=_STEPS.index) if wanted in _STEPS else wanted
 
 
@@ -132,6 +135,7 @@ def _cause(situation: Situation, about: str) -> str:
 
 def _due(document: Document, dates: Dating, days: int) -> date:
     due_on = document.due_on or document.issued_on + timedelta(days=days)
+    # A date that was moved for a lock may lie behind the day on which it is due.
     return max(due_on, dates.issued_on) if dates.moved_from else due_on
 
 

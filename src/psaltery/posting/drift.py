@@ -74,6 +74,7 @@ def _head(draft: Draft, books: BooksState, contact_name: str) -> list[Difference
     if draft.kind is BooksKind.BILL:
         # A bill has no reference in the books: that is what its number is called there.
         pairs = [pair for pair in pairs if pair[0] != "reference"]
+    # A credit note is due on no day; the books may show one all the same.
     if draft.kind is BooksKind.CREDIT_NOTE:
         pairs = [pair for pair in pairs if pair[0] != "due date"]
     found = [Difference(field=f, ours=ours, theirs=theirs) for f, ours, theirs in pairs]
@@ -116,10 +117,12 @@ def _line(number: int, ours: DraftLine, theirs: BooksLine) -> list[Difference]:
 
 
 def _text(text: str) -> str:
+    # Line ends and doubled blanks may come back otherwise than they were sent: no edit by anybody.
     return " ".join(text.split())
 
 
 def _plain(amount: Decimal) -> str:
+    # 1, 1.0 and 1.0000 are the same quantity.
     return f"{amount.normalize():f}"
 
 

@@ -18,6 +18,7 @@ from psaltery.review.models import Blocked, Card
 
 Money = list[tuple[str, Decimal]]
 
+# Not what was skipped: somebody decided that it stays out, so that it misses nothing.
 LATE = (
     *(Posting.State.WAITING, Posting.State.HELD, Posting.State.FAILED),
     *(Posting.State.POSTING, Posting.State.UNCERTAIN),
@@ -75,6 +76,7 @@ def _forecast(organisation: Organisation, today: date) -> Forecast:
 def lock_of(organisation: Organisation) -> date | None:
     """The later of both lock dates; None where nothing is locked."""
     days = [day for day in (organisation.period_lock_on, organisation.year_lock_on) if day]
+    # Xero locks up to a day for all and up to one for all but advisers; we keep to both.
     return max(days, default=None)
 
 
@@ -104,6 +106,7 @@ def _causes(late: QuerySet[Document], count: int) -> list[Cause]:
             one.card, one.sentence, one.documents + row["documents"], [*one.money, money]
         )
     free = late.exclude(pk__in=held.values("document"))
+    # To count again what was counted already costs the page as much as the first time.
     alone = free.count() if held.exists() else count
     by_themselves = [Cause(0, "They go by themselves.", alone, _money(free))] if alone else []
     return [*found.values(), *by_themselves]

@@ -49,6 +49,7 @@ def with_items(
     if not needed:
         return list(writes), 0
     items = _wanted(organisation, needed)
+    # Before the documents: a line with a code that the books don't know is refused whole.
     _make([item for item in items if not _is_settled(item)], books)
     refused = {item.code: item for item in items if item.state == _State.HELD}
     ready = [write for write in writes if not _codes(write) & set(refused)]
@@ -83,6 +84,7 @@ def _wanted(
     for code, (product, line, write) in needed.items():
         item = rows.get(code) or Item(organisation=organisation, product=product, code=code)
         side = "purchase" if write.planned.situation.document.kind in PURCHASES else "sales"
+        # Only the first time: later changes of a mapping must not move what an item is booked to.
         if not getattr(item, side):
             setattr(item, side, {"account_code": line.account_code, "tax_type": line.tax_type})
         _describe(item, known.get(product), line.description)
@@ -148,6 +150,7 @@ def _make(items: Sequence[Item], books: Books) -> None:
         if one := found.get(item.code.casefold()):
             # One that we had asked for before is ours: its answer was lost.
             item.books_id, item.how = one.external_id, "created" if item.pk else "found"
+        # A bookkeeper's own: used as it is, and never brought in step with the catalogue.
         if item.how == "found":
             item.state, item.why = _State.IN_STEP, ""
         item.save()
@@ -163,6 +166,7 @@ def _send(items: Sequence[Item], action: Action, books: Books) -> None:
     try:
         outcomes = books.send(elements, str(uuid.uuid4()))
     except Rejected as failure:
+        # Nothing was made of any of them; the next document that needs one tries again.
         outcomes = tuple(Outcome(accepted=False, problems=failure.problems) for _ in items)
     with transaction.atomic():
         for item, outcome in zip(items, outcomes, strict=True):
@@ -173,6 +177,7 @@ def _send(items: Sequence[Item], action: Action, books: Books) -> None:
 def _answered(item: Item, outcome: Outcome, action: Action) -> None:
     if outcome.accepted:
         item.books_id = outcome.external_id
+        # Kept where it was found: who made it decides for good whether we may change it.
         item.how = item.how or "created"
         item.written, item.state, item.why = _mark(item), _State.IN_STEP, ""
     else:
@@ -227,6 +232,7 @@ def keep_in_step(organisation: Organisation, books: Books) -> int:
         ).select_related("organisation__connection")
     )
     known = _catalogue(row.product for row in rows)
+    # In memory only: whether a row differs from what was written is seen by its hash.
     for row in rows:
         _describe(row, known.get(row.product))
     changed = [row for row in rows if not _is_settled(row)]

@@ -85,6 +85,7 @@ def _contacts(attempts: Sequence[Attempt], books: Books) -> None:
 def _documents(kind: BooksKind, attempts: Sequence[Attempt], books: Books) -> list[int]:
     there: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in books.find_documents(kind, [attempt.number for attempt in attempts]):
+        # A list: vendors' bills may share a number, and only one of them is ours.
         there[outcome.number].append(outcome)
     found: list[int] = []
     for attempt in attempts:
@@ -98,9 +99,11 @@ def _judge(attempt: Attempt, outcomes: Sequence[Outcome]) -> bool:
     """Whether the attempt had arrived; settles or abandons it."""
     if attempt.document_id is None:
         return False
+    # Locked, so that a read of the PSA can't change it between this judgement and its storing.
     attempt.document = Document.objects.select_for_update().get(pk=attempt.document_id)
     draft = msgspec.convert(attempt.draft, Draft, strict=False)
     for outcome in outcomes:
+        # Two documents of one number and amount must not both take the same one for theirs.
         if _arrived(attempt, draft, outcome) and not _is_linked(attempt, outcome):
             return settle(attempt, outcome, how="found")
     if not _may_still_arrive(attempt):

@@ -36,6 +36,7 @@ def dating(situation: Situation) -> Dating:
         if posted is None or wanted == (posted.moved_from or posted.issued_on):
             # It stays where it stands, whatever was locked since.
             return Dating(posted.issued_on, posted.moved_from) if posted else Dating(wanted)
+    # A new one, or one that the PSA has dated anew: now the lock of today counts.
     until, way = situation.book.locked_until, _way(situation)
     if until is None or wanted > until or way == "hold":
         return Dating(wanted)
@@ -44,6 +45,7 @@ def dating(situation: Situation) -> Dating:
 
 def _way(situation: Situation) -> str:
     """What the organisation wants, or what a person has said about this document."""
+    # A re-issue replaces what stands already; to hold it would leave the books half corrected.
     said = situation.reissue or "period_locked" in situation.waived
     return "next_day" if said else situation.book.policy.lock
 
@@ -93,6 +95,7 @@ def next_lock(until: date | None, chosen: date | None, today: date) -> date:
     """
     if chosen is not None and (until is None or chosen > until):
         return chosen
+    # Months are closed one after the other: the last is next, unless it is closed already.
     last_month = today.replace(day=1) - _DAY
     return last_month if until is None or until < last_month else _end_of_month(until + _DAY)
 

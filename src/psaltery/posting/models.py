@@ -45,6 +45,7 @@ class Posting(models.Model):
 class Link(models.Model):
     """This document is that one in the books. Identity is these ids, never a name or a number."""
 
+    # PROTECT: without the link the same document would be posted once more.
     document = models.OneToOneField(Document, on_delete=models.PROTECT, related_name="link")
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="links")
     books_kind = models.CharField(max_length=16)  # invoice, bill, credit_note

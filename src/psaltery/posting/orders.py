@@ -37,6 +37,7 @@ def billed(organisation: Organisation, rows: Sequence[Document]) -> set[int]:
         bills = _bills(order.connection, order.external_id)
         ids = set(bills.values_list("pk", flat=True))
         linked = Link.objects.filter(organisation=organisation, document__in=ids)
+        # One bill that is missing keeps the order open: it still stands for goods that came.
         if ids and linked.count() == len(ids):
             found.add(order.pk)
     return found
@@ -45,6 +46,7 @@ def billed(organisation: Organisation, rows: Sequence[Document]) -> set[int]:
 def _bills(connection: Connection, order: str) -> Any:
     """The bills of an order: their ids are its own, with a packing slip behind."""
     rows = Document.objects.filter(connection=connection, kind=_BILL, gone=False)
+    # With the hyphen, or order 12 would take the bills of order 120 for its own.
     return rows.filter(external_id=order) | rows.filter(external_id__startswith=f"{order}-")
 
 

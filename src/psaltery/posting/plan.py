@@ -46,6 +46,7 @@ class Planned(msgspec.Struct):
 
 def read_book(organisation: Organisation) -> Book:
     """One organisation as decisions need it; four queries."""
+    # Lines name accounts by code; bank accounts in Xero may have none and can't be on a line.
     accounts = LedgerAccount.objects.filter(organisation=organisation).exclude(code="")
     rates = LedgerTaxRate.objects.filter(organisation=organisation)
     options = LedgerTrackingOption.objects.filter(organisation=organisation)
@@ -98,6 +99,7 @@ def gather(
     same_numbers = twins(organisation, rows)
     billed_orders = billed(organisation, rows)
     ours = _exported_by_us([row for row in rows if row.posted and row.pk not in links])
+    # From here on no query: it has the same cost for one document and for a thousand.
     planned = []
     for posting, row in zip(postings, rows, strict=True):
         company = companies.get((row.connection_id, row.company_external_id))
@@ -112,6 +114,7 @@ def gather(
             company=company_record(company) if company else None,
             contact=people.by_id(linked.contact_external_id) if linked else None,
             contact_link_id=linked.contact_external_id if linked else "",
+            # A link is never questioned by resemblance: names change, ids don't.
             candidates=people.like(company) if company and not linked else (),
             link=counterparts.of(link) if link else None,
             # A person who chose another number has said that the one there is not this one.
@@ -228,6 +231,7 @@ class _Contacts:
         return tuple(
             c
             for c in self._found
+            # The query found those of all companies; here only those that are like this one.
             if c.contact_number == number
             or c.name_key == key
             or (company.account_number and c.account_number == company.account_number)

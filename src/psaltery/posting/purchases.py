@@ -28,6 +28,7 @@ def doubt(situation: Situation) -> Reason | None:
     document = situation.document
     if document.kind is not DocumentKind.BILL:
         return None
+    # Without the vendor's number nobody can see later that the same bill came twice.
     if not document.vendor_number and "vendor_number_missing" not in situation.waived:
         return _reason(
             situation,
@@ -78,6 +79,7 @@ def pick(situation: Situation, found: Sequence[Outcome]) -> Outcome | None:
     same_vendor = [one for one in live if one.contact_id == contact]
     same_money = [one for one in live if cents(one.total) == total and not one.url]
     both = [one for one in same_money if one in same_vendor]
+    # The surest first: what is likely only is not adopted but shown to a person.
     return next(iter([*ours, *both, *same_vendor, *same_money]), None)
 
 

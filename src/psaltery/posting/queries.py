@@ -47,6 +47,7 @@ STATES_TOGETHER = {
     "stopped": _STOPPED,
     "open": (*_ON_THE_WAY, *_STOPPED),
 }
+# Not while it is being sent: what is on its way would be shown as still to be decided.
 _PROPOSED = (Posting.State.WAITING, Posting.State.HELD, Posting.State.FAILED)
 
 
@@ -105,6 +106,7 @@ def figures() -> Figures:
 
 
 def _count(states: Iterable[str]) -> int:
+    # PostgreSQL counts by looking at every row; so it is told where to stop.
     rows = Posting.objects.filter(state__in=list(states)).values("pk")
     return rows[: COUNT_CAP + 1].count()
 
@@ -248,6 +250,7 @@ def _sent(link: Link, names: Names) -> list[BooksLine]:
 
 def _proposed(posting: Posting, organisation: Organisation) -> Sides:
     """What the books would get if it were decided now; nothing is written."""
+    # The same code as the decision's, so that the preview can't promise something else.
     (planned,) = gather(organisation, [posting], lambda row: "")
     situation, names = planned.situation, _names(organisation)
     document = situation.document

@@ -87,6 +87,7 @@ def pairs(
     `traced` are the lines of a decision's trace, in the books' order. Without one (an adopted
     document) lines are laid beside each other by their place.
     """
+    # By key, not by place: the PSA's lines may stand in another order since it was posted.
     keys = [str(line.get("key", "")) for line in traced] or [line.key for line in psa]
     places = {key: place for place, key in enumerate(keys[: len(books)]) if key}
     reasons = {str(line.get("key", "")): line for line in traced}

@@ -28,6 +28,7 @@ def twins(organisation: Organisation, rows: Sequence[Document]) -> dict[int, Twi
             gone=False,
             closed=True,
         )
+        # What was skipped or is worth nothing takes no place from another receipt.
         .exclude(total=0)
         .exclude(posting__state=Posting.State.SKIPPED)
         .select_related("link")
@@ -54,6 +55,7 @@ def _before(row: Document, same: Sequence[Document]) -> Document | None:
     others = [other for other in same if other.pk != row.pk]
     posted = [other for other in others if _is_posted(other)]
     older = [other for other in others if other.pk < row.pk]
+    # One of two must go through: the older waits for nobody unless the younger is posted.
     return next(iter([*posted, *older]), None)
 
 

@@ -109,6 +109,7 @@ def _list(request: HttpRequest) -> ListPage:
     )
 
 
+# Up to here a list of ids is quicker; above it the order of the list finds a page sooner.
 _FEW = 10_000
 
 
@@ -293,6 +294,7 @@ def _request_words(entry: Entry) -> str:
 
 
 def _psa_address(row: Document) -> str:
+    # Without a connection there is nothing to make an address of.
     if row.connection.state != Connection.State.CONNECTED:
         return ""
     adapter = _adapter(site_of(row.connection))
@@ -373,6 +375,7 @@ def force_many(request: HttpRequest) -> HttpResponse:
     if not rows:
         messages.info(request, "Choose at least one document first.")
         return redirect(_back(request.GET))
+    # Said before anything is done: what is cut must not look as if it were all.
     count = found.order_by().values("pk")[: queries.COUNT_CAP + 1].count()
     values = {
         "title": f"Force-sync {count_text(len(rows))} document{'' if len(rows) == 1 else 's'}?",

@@ -77,6 +77,7 @@ def _examine(
     held = []
     for link in links:
         state = states.get(link.books_id)
+        # Not told yet, and not released either: the next read tells which it was.
         if state is None or _under_way(link):
             continue
         draft = msgspec.convert(link.draft, Draft, strict=False)
@@ -151,4 +152,5 @@ def accept(link: Link, differences: list[dict[str, object]]) -> None:
 
 def revert(link: Link) -> None:
     """What we wrote is to be written again."""
+    # What was accepted before was of another state: it is told again if it comes back.
     Link.objects.filter(pk=link.pk).update(revert=True, accepted=[])

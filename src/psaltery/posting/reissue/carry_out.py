@@ -45,6 +45,7 @@ from psaltery.review.service import release
 
 replace = msgspec.structs.replace
 GRACE = timedelta(seconds=5)  # a request still under way must have landed
+# The longest way has four writes and a retry or two; more would be going round in circles.
 MOST_STEPS = 10
 ALLOCATION = "allocation"
 _READY = (Posting.State.WAITING, Posting.State.POSTING, Posting.State.UNCERTAIN)
@@ -66,6 +67,7 @@ def carry_on(organisation: Organisation, books: Books, address: Address) -> list
 
 
 def _carry_on(row: Reissue, books: Books, address: Address) -> bool:
+    # Too young to be judged: its request may be on the line, and would be sent a second time.
     if row.attempts.filter(state__in=OPEN, booked_at__gte=now() - GRACE).exists():
         return False
     _stand(row, Posting.State.POSTING, f"It is being {row.get_way_display()}.")
@@ -73,6 +75,7 @@ def _carry_on(row: Reissue, books: Books, address: Address) -> bool:
         for _ in range(MOST_STEPS):
             facts = read(row, books)
             step = steps.next_step(facts)
+            # Before the next write, since a document has at most one open attempt.
             _judge_open(row, step)
             if isinstance(step, Done):
                 _finish(row, facts, step)
@@ -106,6 +109,7 @@ def _ours(row: Reissue, books: Books, kind: BooksKind) -> Outcome | None:
     """The document that a step of this re-issue made: by what the attempt was to make, never by
     its number alone."""
     tried = row.attempts.filter(action=_MADE_BY[kind]).order_by("-pk").first()
+    # We never tried to make it: one of that number is not ours, whoever made it.
     if tried is None:
         return None
     draft = msgspec.convert(tried.draft, Draft, strict=False)
@@ -114,6 +118,7 @@ def _ours(row: Reissue, books: Books, kind: BooksKind) -> Outcome | None:
         for one in books.find_documents(kind, [draft.number])
         if one.status not in (Status.VOIDED, Status.DELETED)
         and one.external_id != row.old_id
+        # A person may have used the number meanwhile: contact and total must be ours as well.
         and one.contact_id == draft.contact_id
         and cents(one.total) == cents(draft.total)
     ]
@@ -124,6 +129,7 @@ def _ours(row: Reissue, books: Books, kind: BooksKind) -> Outcome | None:
 def _judge_open(row: Reissue, step: Step) -> None:
     """What was booked and never settled: done when the books are a step further."""
     for attempt in row.attempts.filter(state__in=OPEN):
+        # If it had not arrived, the books would still ask for the same step.
         arrived = attempt.action != _name(step)
         state = Attempt.State.FOUND if arrived else Attempt.State.ABANDONED
         Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(state=state, settled_at=now())
@@ -348,6 +354,7 @@ def _refused(row: Reissue, attempt: Attempt, problems: Sequence[Problem]) -> boo
     Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
         state=Attempt.State.REJECTED, settled_at=now(), problems=words
     )
+    # Not needed to void it: then the new invoice takes another number, if it must.
     if attempt.action == "rename":
         row.rename_refused = True
         row.save(update_fields=["rename_refused"])

@@ -80,6 +80,7 @@ def _void(facts: Facts) -> Step:
     old = facts.old
     if old is not None and old.status not in _GONE:
         if old.status is Status.PAID or cents(old.amount_due) != cents(old.total):
+            # To void it now would leave that money without an invoice.
             return Stop("Money was applied to it in the books meanwhile.")
         return Rename() if old.number == facts.number and not facts.rename_refused else VoidOld()
     return MakeNew() if facts.new is None else Done()
@@ -91,12 +92,14 @@ def _credit(facts: Facts) -> Step:
         return Stop("It was voided or deleted in the books meanwhile.")
     if credit is None:
         return MakeCredit()
+    # The old one first: what it still owes must not be collected beside the new one.
     if credit.amount_due > ZERO and old.amount_due > ZERO:
         return _allocate(credit, old, to_new=False)
     if facts.way is Way.CREDIT_ONLY:
         return Done(credit.amount_due)
     if new is None:
         return MakeNew()
+    # The books apply credit of the same contact only, and to no draft.
     takes = new.contact_id == credit.contact_id and new.status is Status.AUTHORISED
     if takes and credit.amount_due > ZERO and new.amount_due > ZERO:
         return _allocate(credit, new, to_new=True)
