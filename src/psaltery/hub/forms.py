@@ -23,6 +23,8 @@ class BillingForm(forms.Form):
         values["parent"] = None
         if values.get("billing") == Customer.Billing.PARENT:
             name = values.get("billed_to", "").strip()
+            # By name, because that is what people know; one that is not found is said, never
+            # guessed.
             values["parent"] = Customer.objects.filter(name__iexact=name).first() if name else None
             if values["parent"] is None:
                 self.add_error("billed_to", f"No customer is called {name or 'nothing'!r}.")

@@ -20,6 +20,7 @@ from psaltery.portfolio.models import Customer, CustomerMoney, MonthSales
 from psaltery.portfolio.receivables import dso_countback
 
 _SUMMED = (*BUCKETS, "invoiced_month", "contracted_mrr", "invoiced_mrr")
+# Few enough to act on: the whole list is a click away.
 AT_RISK_SHOWN = 10
 SOURCES_SHOWN = 50
 
@@ -58,6 +59,7 @@ def portfolios(today: date) -> list[Portfolio]:
     sales: dict[str, list[tuple[date, Decimal]]] = defaultdict(list)
     for row in MonthSales.objects.order_by("month"):
         sales[row.currency].append((row.month, row.total))
+    # Summed by PostgreSQL from the figures that were worked out before: no invoice is read here.
     totals = {name: Sum(name) for name in _SUMMED}
     rows = CustomerMoney.objects.values("currency").annotate(customers=Count("pk"), **totals)
     found = [_portfolio(dict(row), sales[row["currency"]], today) for row in rows]
@@ -67,6 +69,7 @@ def portfolios(today: date) -> list[Portfolio]:
 def _portfolio(row: dict[str, Any], sales: list[tuple[date, Decimal]], today: date) -> Portfolio:
     sums = {name: row[name] for name in _SUMMED}
     owed = sum((sums[name] for name in BUCKETS), Decimal(0))
+    # Without sales there is nothing to count back through, and a zero would read as paid at once.
     dso = dso_countback(owed, sales[::-1], today) if sales else None
     return Portfolio(row["currency"], sums, sales, dso, row["customers"])
 

@@ -18,6 +18,7 @@ from psaltery.hub.queries import SHOWN, Link, Money
 from psaltery.portfolio.models import Customer
 from psaltery.portfolio.recurring import month_start
 
+# A year, so that a season is seen beside the one before it.
 MONTHS = 12
 WEEKS = 26
 # The categories of a chart, and the series over them: a name and its figures.
@@ -28,6 +29,7 @@ def values_of(customer: Customer, today: date, currency: str = "") -> dict[str, 
     """Everything on the page; `currency` chooses what the charts draw."""
     links = queries.links_of(customer)
     money = queries.money_of(customer, today)
+    # One currency a chart: bars of two currencies can't be compared.
     drawn = next((one for one in money if one.currency == currency), money[0] if money else None)
     return {
         "customer": customer,
@@ -57,6 +59,7 @@ def _months(links: list[Link], money: Money, today: date) -> Bars:
     months = [month_start(today, back) for back in range(MONTHS - 1, -1, -1)]
     invoiced = (
         queries.invoices(links)
+        # Drafts may still change, and voided ones are no sales.
         .filter(status__in=("authorised", "paid"), currency=money.currency, issued_on__gte=first)
         .order_by()
         .annotate(month=TruncMonth("issued_on"))
@@ -65,6 +68,7 @@ def _months(links: list[Link], money: Money, today: date) -> Bars:
     )
     paid = (
         queries.payments(links)
+        # Credits are no money that came in, though they lower what is owed.
         .filter(touch="payment", currency=money.currency, paid_on__gte=first)
         .order_by()
         .annotate(month=TruncMonth("paid_on"))
@@ -85,6 +89,7 @@ def _ageing(money: Money) -> Bars:
 
 
 def _tickets(customer: Customer, today: date) -> Bars | None:
+    # Weeks begin on Monday, as PostgreSQL cuts them: else no count would find its week.
     monday = today - timedelta(days=today.weekday())
     weeks = [monday - timedelta(weeks=back) for back in range(WEEKS - 1, -1, -1)]
     rows = (
@@ -121,9 +126,11 @@ def _addresses(customer: Customer, links: list[Link]) -> list[tuple[str, str]]:
 
 def _psa_address(site: Organisation, external_id: str) -> str:
     try:
+        # No call is made: a page must open while the PSA is out of reach.
         address: str = unchecked_adapter(site, Priority.INTERACTIVE).web_address(
             "company", external_id
         )
+    # A connection that can't be opened costs its link, not the page.
     except Failure:
         return ""
     return address

@@ -29,6 +29,7 @@ BUCKET_LABELS = ("Not due", "1–30 days", "31–60 days", "61–90 days", "Over
 
 def customers() -> QuerySet[Customer]:
     """All customers, with the number of their open alerts and what they owe by currency."""
+    # Subqueries, because joins of two one-to-many tables would count each row several times.
     open_alerts = (
         Alert.objects.filter(customer=OuterRef("pk"), state=Alert.State.OPEN)
         .order_by()
@@ -47,6 +48,7 @@ _OWED = F("not_due") + F("days_30") + F("days_60") + F("days_90") + F("older")
 
 def _by_currency(amount: Any) -> ArraySubquery:
     mine = CustomerMoney.objects.filter(customer=OuterRef("pk")).order_by("currency")
+    # As text, so that no digit is lost on the way through an array.
     text = Concat(Cast(amount, CharField()), Value(" "), "currency")
     return ArraySubquery(mine.annotate(text=text).values("text"))
 
@@ -85,6 +87,7 @@ class Money:
 
 def money_of(customer: Customer, today: date) -> list[Money]:
     """A customer's money now, the currency in which most is owed first. Four queries."""
+    # Worked out now, not read from the list's figures: those are some minutes old.
     rows = money_rows(today, customer.pk)
     found = [Money(currency, row) for (_, currency), row in rows.items()]
     return sorted(found, key=lambda one: (-one.outstanding, -one.row["contracted_mrr"]))
@@ -107,6 +110,7 @@ def links_of(customer: Customer) -> list[Link]:
     found = {
         (row.organisation_id, row.external_id): row
         for row in BooksContact.objects.filter(
+            # No rows means no condition, and no condition would mean every contact there is.
             Q(*(_is(row) for row in rows), _connector=Q.OR) if rows else Q(pk__in=[])
         )
     }
@@ -123,11 +127,15 @@ def _is(row: CustomerContact) -> Q:
 def of_contacts(links: list[Link]) -> Q:
     """Documents of the books that belong to these contacts."""
     each = (Q(organisation=one.organisation, customer_external_id=one.external_id) for one in links)
+    # Ids are unique within one organisation only, so both must fit.
     return Q(*each, _connector=Q.OR) if links else Q(pk__in=[])
 
 
 def invoices(links: list[Link]) -> QuerySet[BillingInvoice]:
     """What the customer was invoiced, the newest first."""
+    # The books have bills in the same list (ACCPAY); what the customer sold us is no debt of
+    # theirs.
+    # https://developer.xero.com/documentation/api/accounting/invoices
     rows = BillingInvoice.objects.filter(of_contacts(links), kind="receivable")
     return rows.select_related("organisation").order_by(F("issued_on").desc(nulls_last=True), "-pk")
 
@@ -136,6 +144,7 @@ def payments(links: list[Link]) -> QuerySet[BillingPayment]:
     """What was paid or credited on the customer's invoices, the newest first."""
     mine = BillingInvoice.objects.filter(of_contacts(links), kind="receivable")
     organisations = {link.organisation.pk for link in links}
+    # By organisation first: without it the ids of invoices would be looked up in all books.
     rows = BillingPayment.objects.filter(
         organisation__in=organisations,
         state="active",
@@ -155,6 +164,7 @@ def _paid() -> QuerySet[BillingInvoice]:
 
 def in_the_desk(customer: Customer, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Of records of the PSA, those of this customer's company; none where it has no company."""
+    # A customer of the books alone must not get the records of companies without an id.
     if customer.company is None:
         return rows.none()
     return rows.filter(
@@ -192,8 +202,10 @@ def agreements(customer: Customer, today: date) -> list[Contracted]:
 def _contracted(
     customer: Customer, row: Agreement, additions: list[Addition], today: date
 ) -> Contracted:
+    # An addition that ended, or is not charged, is no revenue though it stands in the agreement.
     running = [one for one in additions if one.billable and _runs(one, today)]
     amount = row.bill_amount + sum((one.quantity * one.unit_price for one in running), Decimal(0))
+    # ConnectWise may leave the currency of an agreement empty; the company's is meant then.
     currency = row.currency or (customer.company.currency if customer.company else "")
     contract = recurring.Contract(
         id=row.external_id,
@@ -210,6 +222,7 @@ def _contracted(
 
 
 def _runs(one: Addition, today: date) -> bool:
+    # Days that are missing set no limit.
     return (one.effective_on or today) <= today <= (one.cancelled_on or today)
 
 

@@ -28,6 +28,7 @@ from psaltery.review.models import Blocked
 from psaltery.rmm.models import RmmAlert
 from psaltery.signals.models import Alert
 
+# More than a screen, so that the next stretch is there before a reader reaches its end.
 SIZE = 40
 KINDS = {
     "invoice": "Invoices",
@@ -107,6 +108,7 @@ def page_of(customer: Customer, kinds: Sequence[str], after: str = "") -> Stretc
     for source in SOURCES:
         if source.kind in kinds:
             found += _events(source, source.rows(customer, links), mark)
+    # The key ends in source and id: events of one moment keep one order on every page.
     found.sort(key=lambda event: event.key, reverse=True)
     more = len(found) > SIZE
     shown = found[:SIZE]
@@ -130,6 +132,7 @@ def read_mark(text: str) -> Mark | None:
         if moment.tzinfo is None or not isinstance(key, int) or not 0 <= key < 2**63:
             return None
         return moment, str(source), key
+    # An address that somebody shortened shows the newest events, not an error.
     except (ValueError, TypeError, binascii.Error):
         return None
 
@@ -137,7 +140,10 @@ def read_mark(text: str) -> Mark | None:
 def _events(source: Source, rows: QuerySet[Any], mark: Mark | None) -> list[Event]:
     if mark:
         rows = rows.filter(_beyond(source, mark))
+    # Without a moment it has no place in time, and the mark could not pass it.
     rows = rows.filter(**{f"{source.moment}__isnull": False})
+    # One more than is shown: all of them may be of this source, and whether there are more must be
+    # known.
     found = rows.order_by(f"-{source.moment}", "-pk")[: SIZE + 1]
     return [_event(source, row) for row in found]
 
@@ -145,6 +151,8 @@ def _events(source: Source, rows: QuerySet[Any], mark: Mark | None) -> list[Even
 def _event(source: Source, row: Any) -> Event:
     at = getattr(row, source.moment)
     if source.whole_day:
+        # In UTC, whatever the reader's zone: the mark in an address must mean one place for
+        # everybody.
         at = datetime.combine(at, time.min, tzinfo=UTC)
     return Event(
         at=at.astimezone(UTC),
@@ -166,6 +174,7 @@ def _beyond(source: Source, mark: Mark) -> Q:
         if at != datetime.combine(moment, time.min, tzinfo=UTC):
             # A day begins before any other moment of it: it comes after the mark as a whole.
             return Q(**{f"{source.moment}__lte": moment})
+    # Names break the tie of one moment, as in the sort above.
     if source.name > name:
         at_once = False
     older = Q(**{f"{source.moment}__lt": moment})

@@ -40,7 +40,7 @@ class Together(Generic[T, R]):
     def do(self, item: T) -> R:
         """The item's result, after the commit. Raises NotStored, or what `work` raised."""
         mine: _Waiting[T, R] = _Waiting(item)
-        # Behind this line somebody's batch holds it: nobody is left over without a worker.
+        # Before waiting: whoever works next takes it along.
         with self._queueing:
             self._queue.append(mine)
         while not mine.done:

@@ -26,6 +26,7 @@ MODULES = ROOT / "node_modules"
 VENDOR = HERE / "static" / "vendor"
 STAMP = VENDOR / ".built-from"
 
+# Copied one by one, so that a package's update can't bring a file that nobody looked at.
 FILES = {
     "tabler.min.css": "@tabler/core/dist/css/tabler.min.css",
     "tabler.min.js": "@tabler/core/dist/js/tabler.min.js",
@@ -49,6 +50,7 @@ class CannotBuild(Exception):
 
 def built_from() -> str:
     """A hash of all that decides what the folder holds."""
+    # The hashes of all packages are in the lock file, so it stands for their content.
     sources = [ROOT / "package-lock.json", Path(__file__), HERE / "icons.txt"]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
@@ -74,6 +76,7 @@ def fetch_packages() -> None:
     npm = find_npm()
     # npm starts node by its bare name, which the wheel's node is not on the path for.
     path = f"{npm.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    # Scripts of packages are the usual way of an attack on a build; none of these needs one.
     command = [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     done = subprocess.run(  # noqa: S603 -- a fixed command
         command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False
@@ -124,6 +127,7 @@ def build() -> str:
     fetch_packages()
     copy_files()
     compress()
+    # Last: a build that was cut off has no stamp, and is done again.
     STAMP.write_text(built_from())
     return f"Assets built: {len(FILES)} files and {len(ICONS)} icons in {VENDOR}"
 

@@ -58,6 +58,7 @@ def _connections(administers: bool) -> Iterator[Banner]:
     for connection in broken[:SHOWN]:
         text = f"{connection.name} needs reconnecting. {connection.reason}".strip()
         code = connection.reason_code or "token_revoked"
+        # The button is for those who may press it; others are shown where to read on.
         if administers and life.mended_by_consent(connection):
             yield _reconnect(connection, text, code)
         else:
@@ -92,6 +93,7 @@ _CODES = {
 
 def _organisations(administers: bool) -> Iterator[Banner]:
     gone = (
+        # One that nobody syncs is nobody's trouble.
         Organisation.objects.filter(chosen=True)
         .exclude(state=Organisation.State.ACTIVE)
         .select_related("connection")
@@ -133,6 +135,7 @@ def _limits() -> Iterator[Banner]:
         held = {key: pause for key, pause in waiting.items() if pause.limit == limit}
         if not held:
             continue
+        # The earliest: it is said as the latest moment at which something goes on.
         until = min((pause.until for pause in held.values() if pause.until), default=None)
         text = f"{_listed(names[key] for key in names if key in held)}: {words}. "
         text += f"It goes on by itself {_clock(until)}; other organisations are not affected."

@@ -38,6 +38,7 @@ def lines(categories: Sequence[str], series: Series, *, filled: bool = False) ->
 def shares(labels: Sequence[str], used: Figures, limits: Figures) -> dict[str, Any]:
     """Lying bars of how much of a limit is used: what is used, and what is left of it."""
     left = [
+        # Never below zero: other programs may have used more of the vendor's limit than we counted.
         None if limit is None else max(limit - (spent or 0), 0)
         for spent, limit in zip(used, limits, strict=True)
     ]

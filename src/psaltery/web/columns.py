@@ -61,6 +61,7 @@ class Column:
 
     def cell(self, row: Any) -> SafeString:
         """The cell's content on the page."""
+        # Escaped unless the function says that it is safe: names come from other systems.
         if self.html:
             return format_html("{}", self.html(row))
         shown = self._written(row)
@@ -74,6 +75,7 @@ class Column:
 
     def _written(self, row: Any) -> SafeString:
         value = self.value_of(row)
+        # A dash, never a zero: that nothing is known must not read as nothing owed.
         if value is None or value == "":
             return write.NOTHING
         if self.kind == "money":
@@ -85,6 +87,7 @@ class Column:
         value = self.value_of(row)
         if value is None:
             return ""
+        # With its offset: a file leaves the page, and with it the reader's time zone.
         if isinstance(value, datetime):
             return timezone.localtime(value).isoformat(sep=" ", timespec="seconds")
         if self.kind == "state":

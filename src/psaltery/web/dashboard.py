@@ -110,6 +110,7 @@ class Dashboard:
     @property
     def of_all(self) -> str:
         """The share of documents in step, of those that belong in the books."""
+        # Skipped ones don't belong in the books: counted, the share could never reach the whole.
         due = sum(self.states.values()) - self.states.get("skipped", 0)
         return f"{100 * self.in_step / due:.1f} % of {due:,}" if due else "no documents yet"
 
@@ -167,6 +168,8 @@ def _feed_line(feed: Feed) -> FeedLine:
 
 def _calls() -> dict[str, Any] | None:
     """Calls of the day against each organisation's cap, as a chart."""
+    # UTC, as the vendors' days are counted here: a local date would show yesterday's calls as
+    # today's.
     today = timezone.now().date()
     rows = list(
         Budget.objects.filter(organisation__chosen=True, day_cap__isnull=False)
@@ -198,6 +201,7 @@ def _oldest() -> Feed | None:
     return (
         Feed.objects.select_related("organisation")
         .filter(organisation__chosen=True, organisation__state=Organisation.State.ACTIVE)
+        # Never read at all is the oldest there is.
         .order_by(F("finished_at").asc(nulls_first=True))
         .first()
     )

@@ -149,8 +149,10 @@ def read_day(text: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         return None
+    # PostgreSQL takes other years, but a day before or after them would not fit Python's dates.
     return day if 1900 <= day.year <= 2200 else None
 
 
 def _midnight(day: date) -> datetime:
+    # The person's own midnight: a range of days is meant where they live.
     return timezone.make_aware(datetime.combine(day, time.min))

@@ -50,8 +50,10 @@ class Group:
 
 def find(request: HttpRequest, text: str) -> list[Group]:
     """What a person means by a few words; pages only while fewer than two letters are typed."""
+    # PostgreSQL's text holds no NUL, and would answer with an error.
     text = text.replace("\x00", "").strip()[:LONGEST]
     groups = [Group("Pages", _pages(menu(request), text))]
+    # One letter is in nearly every name: all tables would be read for nothing.
     if len(text) > 1:
         groups = [_customers(text), _documents(text), _invoices(text), *groups]
     return [group for group in groups if group.hits]
@@ -91,6 +93,7 @@ def _document(row: Document) -> Hit:
 
 
 def _invoices(text: str) -> Group:
+    # Invoices only: bills are of interest to few, and share numbers with anything.
     rows = BillingInvoice.objects.filter(kind="receivable")
     found = searched(rows, ["number", "customer_name"], text)
     return Group("Invoices in the books", _hits(found, _invoice), _all("ledger:invoices", text))
@@ -110,9 +113,11 @@ def _hits(rows: QuerySet[Any], hit: Callable[[Any], Hit]) -> list[Hit]:
     """The first few; none where PostgreSQL can't find them in time."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
+            # For this transaction alone: the connection goes back to the pool with its usual limit.
             cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(_TIMEOUT_MS)])
             return [hit(row) for row in rows[:SHOWN]]
     except OperationalError as problem:
+        # Only our own limit is taken for "not in time"; a database that is gone must be seen.
         if not isinstance(problem.__cause__, QueryCanceled):
             raise
         return []

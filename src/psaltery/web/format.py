@@ -49,6 +49,7 @@ def state_key(name: str) -> str:
 def icon(name: str, classes: str = "", label: str = "") -> SafeString:
     """One icon of the sprite; `label` is read out where the icon stands alone."""
     if name not in ICONS:
+        # The sprite would show an empty box, which no test and hardly a reader would notice.
         raise ValueError(f"No icon {name!r}: add it to psaltery/web/icons.txt, build the assets.")
     shape = (
         '<svg class="icon {}" width="24" height="24" fill="none" stroke="currentColor"'
@@ -111,6 +112,7 @@ def day_text(value: date | None) -> str:
     """6 Dec 2026, in every locale's reading order unmistakable."""
     if value is None:
         return ""
+    # In the person's zone: near midnight UTC the day is another one.
     if isinstance(value, datetime):
         value = timezone.localtime(value).date() if timezone.is_aware(value) else value.date()
     return f"{value.day} {value:%b %Y}"
@@ -144,6 +146,7 @@ def _span_text(span: timedelta) -> str:
 def relative_text(moment: datetime, now: datetime) -> str:
     """`3 min ago`, `in 2 h`; beyond two weeks the day itself."""
     span = now - moment
+    # Nobody counts back 40 days: from here on the date says more.
     if abs(span) > timedelta(days=14):
         return day_text(moment)
     if abs(span) < timedelta(seconds=5):

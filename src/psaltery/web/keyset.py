@@ -42,6 +42,8 @@ class Order:
 
     def apply(self, rows: Rows) -> Rows:
         sign = "-" if self.descending else ""
+        # The key behind the field makes the order total: without it equal rows could be shown
+        # twice, or never.
         if self.field == "pk":
             return rows.order_by(f"{sign}pk")
         return rows.order_by(f"{sign}{self.field}", f"{sign}pk")
@@ -133,6 +135,7 @@ def window(rows: Rows, order: Order, size: int, after: str = "", before: str = "
         return Window(found[:size][::-1], len(found) > size, True)
     start = read_mark(after, rows, order) if after else None
     wanted = beyond(rows, order, start) if start else rows
+    # One more than is shown tells whether there is a next page, without a count.
     found = list(order.apply(wanted)[: size + 1])
     return Window(found[:size], start is not None, len(found) > size)
 
@@ -141,6 +144,8 @@ def chunks(rows: Rows, order: Order, size: int) -> Iterator[list[Any]]:
     """All rows in order, some at a time, in constant memory and without a long transaction."""
     after = ""
     while True:
+        # A statement for each chunk: a long cursor would hold its snapshot, and keep PostgreSQL
+        # from clearing up.
         page = window(rows, order, size, after=after)
         if page.rows:
             yield page.rows

@@ -20,6 +20,7 @@ def address(query: QueryDict, **changes: str | None) -> str:
             changed.pop(name, None)
         else:
             changed[name] = value
+    # Without empty parameters, so that an address can be read, and shared.
     for name in [name for name, value in changed.items() if value == ""]:
         del changed[name]
     return f"?{changed.urlencode()}"
@@ -42,6 +43,7 @@ class Header:
         # Figures and dates are looked for from the biggest and newest; texts from A.
         first_down = column.kind in ("money", "number", "day", "when")
         descending = not order.descending if is_sorted else first_down
+        # A mark belongs to one order: in another it would point to nowhere, so it goes.
         url = address(query, sort=str(Order(column.sort, descending)), after=None, before=None)
         direction = ("descending" if order.descending else "ascending") if is_sorted else ""
         return cls(column.label, column.css, url, direction)

@@ -41,9 +41,11 @@ from psaltery.web.searching import searched
 __all__ = ["Choice", "Column", "DateRange", "Empty", "ListPage", "Toggle"]
 
 PAGE_SIZE = 50
+# Big enough to be fast, small enough that a file of a million rows needs no memory.
 CSV_CHUNK = 2_000
 # Counting a million rows takes longer than showing a page of them; nobody reads past this.
 COUNT_CAP = 10_000
+# After that the page says that the search is too wide, and the worker thread is free again.
 STATEMENT_TIMEOUT_MS = 8_000
 
 
@@ -141,6 +143,8 @@ class ListPage:
     def _order(self, request: HttpRequest) -> Order:
         wanted = Order.parse(request.GET.get("sort", ""))
         sortable = {column.sort for column in self.columns if column.sort}
+        # Only columns that were offered: an address could otherwise sort by what has no index, or
+        # no business.
         return wanted if wanted.field in sortable else Order.parse(self.order)
 
     def _read(self, request: HttpRequest) -> Listing:
@@ -148,6 +152,7 @@ class ListPage:
         listing = self._empty_listing(request, order)
         try:
             with transaction.atomic():
+                # Within the transaction, so that the limit ends with it.
                 _limit_time()
                 self._fill(listing, request, order)
         except OperationalError as problem:
@@ -195,6 +200,7 @@ def _limit_time() -> None:
 def _capped_count(rows: QuerySet[Any], has_more: bool, shown: int) -> str:
     if not has_more:
         return count_text(shown)
+    # Sorting would cost more than counting.
     count = rows.order_by().values("pk")[: COUNT_CAP + 1].count()
     return f"{count_text(COUNT_CAP)}+" if count > COUNT_CAP else count_text(count)
 
@@ -202,6 +208,7 @@ def _capped_count(rows: QuerySet[Any], has_more: bool, shown: int) -> str:
 def _headings(columns: Sequence[Column]) -> list[str]:
     headings = []
     for column in columns:
+        # A column of its own: a spreadsheet can reckon with an amount only where it stands alone.
         headings += [column.label, "Currency"] if column.currency else [column.label]
     return headings
 

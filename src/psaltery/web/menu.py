@@ -85,6 +85,7 @@ def menu(request: HttpRequest) -> list[Item]:
     person = request.user
     if not isinstance(person, Person):
         return []
+    # What a person may not open is not offered; the page itself refuses as well.
     items = (_item(entry, request.path) for entry in ENTRIES if person.may(entry.needs))
     return [item for item in items if item]
 

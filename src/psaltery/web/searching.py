@@ -15,6 +15,7 @@ else:
     # Django's lookups take no type parameter while they run.
     LookupOfText = Lookup
 
+# Each word is a condition on every field: a pasted page of text must not become a statement.
 MOST_WORDS = 6
 LONGEST_WORD = 100
 
@@ -39,6 +40,8 @@ class ILike(LookupOfText):
 
 def _pattern(word: str, *, anywhere: bool) -> str:
     literal = word[:LONGEST_WORD]
+    # Typed as it is meant: a percent sign in a name is no wildcard. The backslash first, or it is
+    # doubled.
     for special in ("\\", "%", "_"):
         literal = literal.replace(special, f"\\{special}")
     return f"%{literal}%" if anywhere else f"{literal}%"

@@ -12,6 +12,7 @@ from django.contrib.staticfiles.storage import StaticFilesStorage
 
 @lru_cache(maxsize=512)
 def _version(path: str) -> str:
+    # By content, not by time: two machines behind one address must agree.
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:10]
 
 

@@ -18,6 +18,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     template = "web/dashboard_live.html" if live else "web/dashboard.html"
     values = {"title": "Dashboard", "now": dashboard_now()}
     response = render(request, template, values)
+    # One address gives the page or a part of it: caches must not mix them up.
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
 

@@ -132,6 +132,7 @@ def chart(name: str, options: dict[str, Any], label: str, size: str = "md") -> S
         size,
         key,
         label,
+        # Escaped by Django: a customer's name in a chart can't end the script it stands in.
         json_script(options, key),
     )
 
@@ -211,6 +212,7 @@ def _control(bound: BoundField, kind: str) -> SafeString:
     attributes: dict[str, Any] = {"class": f"{css} {bound.field.widget.attrs.get('class', '')}"}
     if bound.errors:
         attributes["class"] += " is-invalid"
+        # Said to screen readers too, which don't see the red border.
         attributes["aria-invalid"] = "true"
         described.append(f"{bound.auto_id}_error")
     if described:
