@@ -40,6 +40,7 @@ app = typer.Typer(
     help="Keeps an MSP's PSA and its books in tune.",
     no_args_is_help=True,
     add_completion=False,
+    # Its tracebacks may show local variables, and those may hold secrets.
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

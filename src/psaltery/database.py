@@ -37,6 +37,7 @@ START_SECONDS = 120
 PAUSES = (0.2, 0.5, 1, 2, 4)
 
 SERVER_OPTIONS = {
+    # No port: the socket's folder is the only way in, and its mode keeps others out.
     "listen_addresses": "",
     "max_connections": "200",
     "jit": "off",
@@ -44,6 +45,7 @@ SERVER_OPTIONS = {
     "log_directory": "log",
     "log_filename": "postgres-%a.log",
     "log_rotation_age": "1d",
+    # Seven files by weekday that overwrite themselves: the log can't fill the disk.
     "log_truncate_on_rotation": "on",
 }
 
@@ -114,6 +116,7 @@ def django_database(url: str) -> dict[str, Any]:
         "PORT": parts.pop("port", ""),
         "OPTIONS": parts,
         "CONN_MAX_AGE": 60,
+        # A connection may have died with its server; it is tried before a request relies on it.
         "CONN_HEALTH_CHECKS": True,
     }
 
@@ -137,6 +140,7 @@ class Use:
             return
         with _alone(self.server), users:
             try:
+                # Makes our shared lock the only one, or fails while anybody else holds theirs.
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
@@ -168,6 +172,7 @@ def hold(server: Server) -> Use:
     with _alone(server):
         started = ensure_running(server)
         users = server.folder.with_name(f"{server.folder.name}.users").open("ab")
+        # Taken before the start lock is let go: else a user that ends now could stop the server.
         fcntl.flock(users, fcntl.LOCK_SH)
     use = Use(server, users, started)
     _uses.append(use)
@@ -344,6 +349,7 @@ def _forget_dead_postmaster(server: Server) -> None:
 
 def _make_database(server: Server) -> None:
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        # CREATE DATABASE knows no IF NOT EXISTS and no transaction.
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
         if found.fetchone() is None:
             connection.execute(f'CREATE DATABASE "{DATABASE}"')

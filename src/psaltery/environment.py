@@ -151,6 +151,7 @@ class Environment(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then variables, then their `_FILE` variants; no `.env` files."""
+        # A forgotten `.env` in some folder must not change what an installation does.
         return init_settings, env_settings, FileVariants(settings_cls)
 
     @field_validator("hosts", "trusted_proxies", mode="before")
@@ -173,6 +174,7 @@ class Environment(BaseSettings):
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.netloc):
             raise ValueError("must be an address such as https://psaltery.example.com")
+        # Compared byte for byte by vendors: one way of writing it, without a slash at the end.
         return value.rstrip("/")
 
     @property
@@ -189,6 +191,7 @@ class Environment(BaseSettings):
     def all_hosts(self) -> list[str]:
         """Host names that requests may carry."""
         public = urlsplit(self.public_url).hostname or "localhost"
+        # The loopback is always among them, for the health checks of the machine itself.
         return list(dict.fromkeys([public, "localhost", "127.0.0.1", "[::1]", *self.hosts]))
 
 
@@ -224,10 +227,13 @@ def kept_secret(path: Path, fresh: str) -> str:
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Written aside and then linked: nobody can read half a key, and its mode is right from
+        # the start.
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(fresh)
         try:
+            # Unlike a rename, a link fails where another process was first.
             os.link(draft, path)
         except FileExistsError:
             pass

@@ -82,6 +82,7 @@ def folder(env: Environment) -> Iterator[Finding]:
         path = env.data / "seal.keys"
         text = f"stored credentials are sealed with {path}"
         remedy = "Back it up apart from the database: without it every connection is lost."
+        # A given database is backed up elsewhere, and the key file is easily forgotten then.
         yield Finding("keys", "ok" if env.embedded else "note", text, remedy)
     yield _disk(env.data)
 
@@ -154,6 +155,7 @@ def schema() -> Iterator[Finding]:
 def clock() -> Iterator[Finding]:
     """This machine and the database's agree on the time."""
     with connection.cursor() as cursor:
+        # Not now(): that is the time at which the transaction began.
         cursor.execute("SELECT clock_timestamp()")
         skew = abs(timezone.now() - cursor.fetchone()[0])
     text = f"{skew.total_seconds():.1f} s from the database's clock"

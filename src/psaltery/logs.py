@@ -32,6 +32,7 @@ def configuration(level: str, form: str) -> dict[str, Any]:
     last = [_console()] if as_console else _json()
     return {
         "version": 1,
+        # Modules make their loggers on import, some of them before this is applied.
         "disable_existing_loggers": False,
         "formatters": {
             "structured": {

@@ -14,6 +14,7 @@ class MailToLog(BaseEmailBackend):
         """Logs each message; gives how many."""
         log = structlog.get_logger("psaltery.mail")
         for message in email_messages:
+            # A warning, so that it is seen at the usual log level: it may hold an invitation.
             log.warning(
                 "mail not sent: no PSALTERY_EMAIL_HOST",
                 to=message.to,

@@ -18,8 +18,10 @@ def pending() -> list[str]:
 
 def migrate(url: str) -> list[str]:
     """Applies what is pending and gives its names. Processes that start together take turns."""
+    # A connection of its own: the lock ends with it, whatever becomes of Django's.
     with psycopg.connect(url, autocommit=True) as guard:
         guard.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        # Asked under the lock: another process may just have applied them.
         applied = pending()
         if applied:
             call_command("migrate", interactive=False, verbosity=0)

@@ -26,6 +26,7 @@ def serve(env: Environment) -> None:
         blocking_threads=env.web_threads,
         log_level=LogLevels.error,
         log_dictconfig=logs.configuration(env.log_level, env.log_format),
+        # A worker that crashes is replaced here; the supervisor only sees the server as a whole.
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=STOP_SECONDS,

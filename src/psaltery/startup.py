@@ -37,6 +37,7 @@ def start(*, schema_known: bool = False) -> Environment:
         from psaltery import migrations
 
         if env.embedded:
+            # A private database has no other user who would want to choose the moment.
             migrations.migrate(database.address(env))
         elif migrations.pending():
             raise SchemaBehind(BEHIND)

@@ -16,6 +16,7 @@ from psaltery.environment import Environment
 
 log = structlog.get_logger(__name__)
 
+# More than the worker's own grace and patience, so that no job is cut off without need.
 STOP_SECONDS = 20
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0

@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "psaltery.settings")
 
 application = get_wsgi_application()
 
+# Only then: anybody could else name any address as their own by X-Forwarded-For.
 if environment().trusted_proxies:
     application = wrap_wsgi_with_proxy_headers(
         application, trusted_hosts=list(environment().trusted_proxies)

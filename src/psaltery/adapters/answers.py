@@ -44,6 +44,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             raise unreadable(self) from wrong
 
     def _unexpected_shape(self, wrong: Exception) -> Failure:
+        # The write was carried out, in words we don't know: looked up, never sent again.
         if self.write:
             return unreadable(self)
         sentence = (

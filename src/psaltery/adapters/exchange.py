@@ -10,6 +10,7 @@ import msgspec
 from psaltery.kit.hashing import bytes_hash
 from psaltery.kit.text import clean
 
+# A read can be asked again; of a write the whole answer is the only proof there is.
 KEPT_OF_A_READ = 4_000
 KEPT_OF_A_WRITE = 200_000
 _HEADERS_KEPT = (
@@ -91,6 +92,7 @@ def written(
 def without_secrets(text: str, secrets: Iterable[str], operation: str) -> str:
     """`text` with the values of secret members, and each of `secrets` itself, removed."""
     for secret in secrets:
+        # Shorter ones would take ordinary words out of the text.
         if len(secret) > 7:
             text = text.replace(secret, _REMOVED)
     in_json, in_form = _IN_OAUTH if operation.startswith(_OAUTH_CALLS) else _ANYWHERE

@@ -80,6 +80,7 @@ def _import(kind: str) -> Any:
     if kind not in _MODULES:
         known = ", ".join(_MODULES)
         raise BadSettings(f"There is no system {kind!r}; there are: {known}.", which="kind")
+    # Late: a process that works for one system need not load the others.
     return import_module(_MODULES[kind])
 
 

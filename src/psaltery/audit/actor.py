@@ -17,6 +17,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     customer: str = ""
 
 
+# Of the context, not of the process: requests and jobs run side by side in threads.
 _actor: ContextVar[str] = ContextVar("audit_actor", default=WORKER)
 _NOTHING = Subject()
 _subject: ContextVar[Subject] = ContextVar("audit_subject", default=_NOTHING)

@@ -52,6 +52,7 @@ def seal(*, settle: timedelta = SETTLE, seconds: float = 20.0) -> int:
     in the order of their ids, none left out, so an unsealed one behind the last sealed id can only
     have been put there afterwards.
     """
+    # Taken before the writers are waited for: a lower id can only come from one of them.
     newest = _settled_id(now() - settle)
     if newest is None or not _others_ended():
         return 0
@@ -97,6 +98,7 @@ def _writers() -> set[str]:
 def _seal_some(newest: int) -> int:
     """The next blocks, in one transaction; how many entries they hold."""
     with transaction.atomic(), connection.cursor() as cursor:
+        # Held to the end of the transaction, so that two sealers can't build on the same block.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         last = Block.objects.defer("ids", "hashes").order_by("-number").first()
         after = last.last_id if last else 0

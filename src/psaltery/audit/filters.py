@@ -32,6 +32,7 @@ class Exactly:
 
     def apply(self, rows: Rows, query: QueryDict) -> Rows:
         """The rows of the entered text; all of them when none is entered."""
+        # PostgreSQL refuses a NUL in text, and anybody can put one into an address.
         text = query.get(self.name, "").replace("\x00", "").strip()
         return self.narrow(rows, text) if text else rows
 

@@ -52,6 +52,7 @@ class _Contains(TextLookup):
         """The comparison; signs that mean something to LIKE are taken as they are."""
         left, left_values = self.process_lhs(compiler, connection)
         word = str(self.rhs.value).lower()
+        # The backslash first, or the ones that are put in would be doubled as well.
         for sign in "\\%_":
             word = word.replace(sign, f"\\{sign}")
         return f"{left} LIKE %s", (*left_values, f"%{word}%")
@@ -110,6 +111,7 @@ def exported(found: QuerySet[Entry]) -> Iterator[dict[str, Any]]:
     rest = found.defer(None).order_by("-at", "-id").values(*EXPORT_FIELDS)
     after: tuple[datetime, int] | None = None
     while True:
+        # By key and not by OFFSET: entries come in while an export runs, and none may slip through.
         rows = list((rest if after is None else rest.filter(_older(*after)))[:_CHUNK])
         yield from rows
         if len(rows) < _CHUNK:

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from psaltery.audit.chain import forget
 from psaltery.kit.clock import now
 
+# Room for a scheduler that stood still for weeks: without a partition no entry could be written.
 MONTHS_AHEAD = 2
 
 
@@ -27,6 +28,7 @@ def keep_up(retention_days: int | None) -> list[str]:
         before = now() - timedelta(days=retention_days)
         cursor.execute("SELECT audit_drop_partitions(%s)", [before])
         dropped = [name for (name,) in cursor.fetchall()]
+        # In the same transaction: else the chain would report the dropped months as removed.
         forget([_month(name) for name in dropped])
         return dropped
 

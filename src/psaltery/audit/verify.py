@@ -17,6 +17,7 @@ from psaltery.audit.chain import HASH, HASH_BYTES, digest
 from psaltery.audit.models import Block, Verification
 from psaltery.kit.clock import now
 
+# A log that was rewritten has a problem for each entry; the first ones say where to look.
 PROBLEMS_KEPT = 100
 GAP_MOST = 1_000
 _PAGE = 20

@@ -59,6 +59,7 @@ def upsert(
     not written at all. Must run inside a transaction.
     """
     key_of = itemgetter(*[columns.index(name) for name in key])
+    # ON CONFLICT refuses to touch a row twice in one statement.
     unique = {key_of(row): row for row in rows}
     if not unique:
         return []
@@ -106,6 +107,7 @@ def _insert(
         (len(rows), table),
     )
     ids = [row[0] for row in cursor.fetchall()]
+    # A savepoint: a unique violation would else end the caller's whole transaction.
     with cursor.connection.transaction():
         numbered = ((id_, *row) for id_, row in zip(ids, rows.values(), strict=True))
         copy(cursor, table, ("id", *columns), numbered)
@@ -125,6 +127,7 @@ def _replace(
     copy(cursor, staging, columns, rows)
     cursor.execute(_merge(staging, table, key, columns, aside))
     found = cursor.fetchall()
+    # At once: the same transaction may write the same table again.
     cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(staging)))
     return [Changed(row[0], tuple(row[2:]), row[1]) for row in found]
 

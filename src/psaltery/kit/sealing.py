@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION = "v1"
+# The length that GCM is made for.
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 
@@ -33,6 +34,7 @@ class Place:
 
     def associated_data(self) -> bytes:
         """The bytes that bind a value to this place."""
+        # A separator that no name has: else "a", "bc" and "ab", "c" would be one place.
         return "\x1f".join((self.table, self.row, self.column)).encode()
 
 
@@ -55,6 +57,7 @@ class KeyRing:
         """`secret` sealed for `place` with the current key; "" stays ""."""
         if not secret:
             return ""
+        # Fresh each time: two values under one key and nonce would give each other away.
         nonce = os.urandom(_NONCE_BYTES)
         cipher = self._ciphers[self.current]
         sealed = nonce + cipher.encrypt(nonce, secret.encode(), place.associated_data())

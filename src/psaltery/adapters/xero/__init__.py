@@ -123,6 +123,7 @@ def open(
     fields: Mapping[str, str], external_id: str, caller: Caller, settings: Mapping[str, Any]
 ) -> XeroBooks:
     """The books of one organisation. A custom connection names no tenant: it has just one."""
+    # https://developer.xero.com/custom-development
     tenant = "" if fields.get("mode") == CUSTOM else external_id
     return XeroBooks(caller, tenant)
 
@@ -136,6 +137,7 @@ def oauth(fields: Mapping[str, str], addresses: Mapping[str, str], *, read_only:
     identity = (addresses.get("identity") or IDENTITY).rstrip("/")
     login = (addresses.get("login") or LOGIN).rstrip("/")
     scopes: tuple[str, ...] = _READ if read_only else _READ_WRITE
+    # Only creating needs it, so that a connection that reads never asks.
     if fields.get("bank") == "yes" and not read_only:
         scopes = (*scopes, BANK)
     return OAuthApp(
@@ -145,8 +147,10 @@ def oauth(fields: Mapping[str, str], addresses: Mapping[str, str], *, read_only:
         token_url=f"{identity}/connect/token",
         revocation_url=f"{identity}/connect/revocation",
         jwks_url=f"{identity}/.well-known/openid-configuration/jwks",
+        # Nobody signs in to a custom connection, and it gets no refresh token.
         scopes=scopes if mode == CUSTOM else _SIGN_IN + scopes,
         client_credentials=mode == CUSTOM,
+        # Xero advises one set of tokens for each of its users, and this names the user.
         user_claim="xero_userid",
         event_claim="authentication_event_id",
     )

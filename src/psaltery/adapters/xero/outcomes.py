@@ -34,6 +34,7 @@ def outcomes(answer: Answer, sent: Sequence[Prepared], collection: str) -> tuple
     verdicts = told.get("Elements" if refused_whole else collection)
     if not isinstance(verdicts, list):
         raise unreadable(answer)
+    # What was really sent is compared, not what we think of it now.
     wanted = [msgspec.json.decode(element.body, type=dict[str, Any]) for element in sent]
     matched = _matched(wanted, verdicts, collection)
     if matched is None:
@@ -215,6 +216,7 @@ def _as(element: Element, type_: type[T]) -> T:
     try:
         return msgspec.convert(element, type_, strict=False)
     except msgspec.ValidationError:
+        # The id and the status are text, and without them a saved document would be sent again.
         scalars = {name: value for name, value in element.items() if isinstance(value, str)}
         return msgspec.convert(scalars, type_, strict=False)
 
@@ -232,6 +234,7 @@ def _matched(
     found = [
         [verdict for verdict in verdicts if _same(element, verdict, members)] for element in wanted
     ]
+    # Two candidates are as bad as none: the wrong id would be kept for a document.
     if any(len(candidates) != 1 for candidates in found):
         return None
     distinct = {id(candidates[0]) for candidates in found}

@@ -42,6 +42,7 @@ _NO_TRACKING: tuple[str, ...] = ()
 
 def status(text: str) -> Status:
     """Xero's status; UNKNOWN for a word that is not on our list."""
+    # A status that Xero adds one day must not stop a feed.
     return _STATUSES.get(text, Status.UNKNOWN)
 
 

@@ -59,6 +59,7 @@ class Access:
             status = behaviour.refused_keys_status
             raise ApiError(status, "ConnectWiseApi", "UserNotAuthenticated", (problem,))
         client_id = request.headers.get("clientId", "")
+        # 403 and not 401: the keys are fine, and new ones would not help.
         if not client_id or (self._client_ids is not None and client_id not in self._client_ids):
             raise ApiError(403, "ClientIdInvalid", "A valid clientId header is required.")
         return key

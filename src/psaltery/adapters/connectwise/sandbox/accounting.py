@@ -74,6 +74,7 @@ def _level_amounts(ledger_row: Document) -> Document:
     for number, name in enumerate(LEVEL_FIELDS, start=1):
         of_level = [e for e in ledger_row["entries"] if e.get("level") == number]
         amounts[f"{name}TaxFlag"] = bool(of_level)
+        # Entries are debits, tax is a credit: the list shows it positive.
         amounts[f"{name}TaxAmount"] = -sum((e["amount"] for e in of_level), ZERO)
     return amounts
 
@@ -177,17 +178,20 @@ def create_batch(world: World, body: Document, member: str) -> Document:
     Raises `ApiError` 400 when no kind of record is chosen, or an id is not an unposted entry.
     """
     wanted = _record_ids(body)
+    # All ids are looked for before anything is written: a batch is made whole or not at all.
     ledgers = _holding(world, wanted)
     batch: Document = {
         "id": world.next_id("batches"),
         "batchIdentifier": body.get("batchIdentifier") or f"{world.now():%Y%m%d%H%M%S}",
         **{flag: bool(body.get(flag)) for flag in FLAGS},
+        # Closed by a person only; a closed batch can't be deleted any more, hence not undone.
         "closedFlag": False,
         "ledgers": [row["id"] for row in ledgers],
     }
     world.save("batches", batch, member)
     for row in ledgers:
         _mark(world, row, wanted, batch["id"], member)
+    # No id of the batch in the answer: a client has to find it by its identifier.
     return export.document(world, ledgers)
 
 
@@ -223,6 +227,7 @@ def _mark(world: World, row: Document, wanted: set[int], batch_id: int | None, m
 
 def _stamp(world: World, row: Document, batch_id: int | None, member: str) -> None:
     """Show on the record itself whether a batch has all of it."""
+    # A batch of some of the entries leaves the document unposted.
     whole = all(entry["batch"] is not None for entry in row["entries"])
     if row["kind"] == "invoice":
         invoice = world.get("invoices", row["record"])

@@ -29,6 +29,7 @@ from psaltery.adapters.sandboxing import Document, json_response
 
 # The router to whatever version is installed; on-premises sites know only this one.
 ROUTER_CODEBASE = "v4_6_release"
+# https://developer.connectwise.com/Products/ConnectWise_PSA/Developer_Guide
 _API = re.compile(r"^/(?P<codebase>[^/]+)/apis/3\.0(?P<path>/.*)$")
 
 
@@ -95,6 +96,7 @@ class Site:
 
     def _company_info(self, company_id: str) -> Response:
         """`GET /login/companyinfo/{companyId}`; `null` for a company that is not here."""
+        # 200 and `null`, no 404: a mistyped company looks like an answer.
         if company_id.lower() != self._company_id.lower():
             return json_response(None)
         return json_response(

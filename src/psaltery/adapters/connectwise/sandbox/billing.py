@@ -32,6 +32,7 @@ def check_line(world: World, line: NewLine) -> None:
 
 def add_line(world: World, invoice: Document, line: NewLine, member: str) -> Document:
     """Make the record that a line stands for, and hang it on the invoice."""
+    # A memo's total is negative in the screens; `positive_credit_memos` shows the other reading.
     sign = -1 if invoice["type"] == "CreditMemo" else 1
     if line.kind == "product":
         collection, row = "products", _product(world, invoice, line, sign)
@@ -41,6 +42,7 @@ def add_line(world: World, invoice: Document, line: NewLine, member: str) -> Doc
         collection, row = "expenses", _expense(world, invoice, line, sign)
     record = world.add(collection, row, member)
     attach(world, invoice["id"], collection, record["id"])
+    # An expense posts by itself when approved, whether its invoice is closed or not.
     if collection == "expenses":
         ledger.post_expense(world, record)
     return record
@@ -95,6 +97,7 @@ def _time(world: World, invoice: Document, line: NewLine, sign: int) -> Document
         "actualHours": line.quantity,
         "billableOption": "Billable",
         "hourlyRate": rate,
+        # Billed hours may differ from those worked, which are never negative.
         "invoiceHours": hours,
         "hoursBilled": hours,
         "extendedInvoiceAmount": cents(hours * rate) - cents(sign * line.discount),

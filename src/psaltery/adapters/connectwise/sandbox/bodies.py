@@ -92,6 +92,7 @@ def patched(document: Document, operations: Any, label: str) -> Document:
     changed = dict(document)
     for operation in operations:
         op, path = _operation(operation, label)
+        # 200 without effect: a client that patches `status/id` must notice by reading.
         if "/" in path:
             continue
         changed[path] = None if op == "remove" else operation.get("value")

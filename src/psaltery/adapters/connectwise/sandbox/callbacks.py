@@ -47,6 +47,7 @@ LEVELS = {
     "chargetotype": "chargeToId",
 }
 RETRIED = (404, 409, 419, 429)
+# ConnectWise gives an answer five seconds, and gives up on an address after three bad days.
 TIMEOUT_SECONDS = 5
 DISABLED_AFTER = timedelta(days=3)
 LOG_LENGTH = 5000
@@ -69,6 +70,7 @@ class Callbacks:
         self._failing: dict[int, datetime] = {}
         self.base_url = ""
         self.deliveries: deque[Document] = deque(maxlen=LOG_LENGTH)
+        # From the company alone, so that a restart keeps the key that clients have cached.
         secret = hashlib.sha256(f"callbacks of {company_id}".encode()).digest()
         self.signing_key = base64.b64encode(secret).decode()
         world.listeners.append(self.note)
@@ -161,6 +163,7 @@ class Callbacks:
 
     def sign(self, body: bytes) -> str:
         """The signature of a raw body: HMAC-SHA256 under the SHA-256 of the signing key."""
+        # The digest's 32 raw bytes are the key, not its hexadecimal text.
         key = hashlib.sha256(self.signing_key.encode()).digest()
         return base64.b64encode(hmac.new(key, body, hashlib.sha256).digest()).decode()
 
@@ -176,6 +179,7 @@ class Callbacks:
             "Status": None,
             "ProductInstanceId": None,
             "PartnerId": None,
+            # JSON written as a string within JSON, as ConnectWise does.
             "Entity": encode(change.document).decode(),
             "Metadata": {"key_url": f"{self.base_url}{KEY_PATH}"},
             "CallbackObjectRecId": callback["id"],

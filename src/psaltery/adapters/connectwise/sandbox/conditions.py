@@ -122,6 +122,7 @@ class _Parser:
             factors.append(self._factor())
         if len(factors) == 1:
             return factors[0]
+        # Each of the factors must hold, so that any pin of one is good for the whole.
         pins: dict[str, frozenset[Decimal]] = {}
         for factor in factors:
             pins.update(factor.pins)
@@ -136,6 +137,7 @@ class _Parser:
         if token.kind != "word":
             raise bad_condition(f"A field name was expected, not '{token.text}'.")
         field = self._lookup(token.text)
+        # Rows of arrays are asked for by childConditions, never here.
         if field is None or field.array:
             raise bad_condition(f"{token.text} is not a recognized name.")
         return self._comparison(token.text, field)
@@ -156,6 +158,7 @@ class _Parser:
             test = _compare(name, value)
         else:
             raise bad_condition(f"'{token.text}' is not an operator.")
+        # What something is not tells nothing of what it is: no pins.
         if negated:
             return Condition(lambda document: not test(read(document, path)))
         return Condition(lambda document: test(read(document, path)), _pins(path, wanted))

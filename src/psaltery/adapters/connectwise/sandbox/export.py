@@ -148,6 +148,7 @@ def _transaction(world: World, row: Document, *, condensed: bool) -> Document:
         "currency": invoice["currency"],
         # Written as text; with the ids of the details these are all entries of the document.
         "glEntryIds": ",".join(str(entry["id"]) for entry in (*receivable, *merged)),
+        # Positive while the rows below are negative; whoever adds both up gets nothing.
         "total": invoice["total"],
         "salesTax": invoice["salesTax"],
         "taxable": bool(taxes),
@@ -169,6 +170,7 @@ def _condensed(details: list[Document]) -> tuple[list[Document], list[Document]]
         name = (entry["type"], entry["account"], entry.get("taxCode"), entry.get("level"))
         if name in rows:
             rows[name] = rows[name] | {"amount": rows[name]["amount"] + entry["amount"]}
+            # A merged row has no single record behind it any more.
             rows[name]["source"] = None
             merged.append(entry)
         else:

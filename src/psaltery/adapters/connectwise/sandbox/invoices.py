@@ -146,6 +146,7 @@ def blank(world: World) -> Document:
 
 def of_company(world: World, company: Document) -> Document:
     """The fields of an invoice that its company decides, unless it says otherwise."""
+    # The debtor's account number counts, since it decides whether the invoice can be exported.
     bill_to = world.find("companies", (company.get("billToCompany") or {}).get("id")) or company
     return {
         "company": references.company(company),
@@ -229,6 +230,7 @@ def close(
     world: World, invoice_id: int, member: str = OPERATOR, *, keep_status: bool = False
 ) -> Document:
     """Price an invoice, set it to the closed status (or keep its own) and book its GL entries."""
+    # Before the entries are made: they are of what the lines come to now.
     invoice = recalculate(world, invoice_id, member)
     ledger.post_invoice(world, invoice)
     closed = invoice["status"] if keep_status else status(world, closed=True)
@@ -244,6 +246,7 @@ def reopen(world: World, invoice_id: int, member: str = OPERATOR) -> Document:
     # Connectors tell users to delete the batch first; the API is taken to insist on it.
     if invoice.get("glBatch"):
         raise refused("Invoice", "InvalidObject", "A posted invoice cannot be reopened.", "status")
+    # Entries of before an edit would be stale; closing again makes new ones.
     ledger.drop(world, ledger.key("invoice", invoice_id))
     return world.change("invoices", invoice_id, member, status=status(world, closed=False))
 

@@ -166,6 +166,7 @@ def _neighbours(page: int, last: int) -> list[tuple[str, int]]:
 
 
 def _forward(documents: list[Document], query: Mapping[str, str], address: str, size: int) -> Page:
+    # Forward-only pages go by id; the guide excludes both.
     if query.get("orderBy") or query.get("page"):
         raise ApiError(
             400, "InvalidRequest", "page and orderBy do not go with forward-only paging."
@@ -174,6 +175,7 @@ def _forward(documents: list[Document], query: Mapping[str, str], address: str, 
     # Without orderBy the documents are in the order of their ids.
     start = bisect.bisect_right(documents, after, key=_record_id)
     rows = documents[start : start + size]
+    # No link after the last page: that is the only sign of the end.
     if len(documents) <= start + size:
         return Page(rows, "")
     return Page(rows, f'<{_with(address, query, pageId=_record_id(rows[-1]))}>; rel="next"')

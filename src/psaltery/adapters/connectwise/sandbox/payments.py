@@ -140,6 +140,7 @@ def _bounded(world: World, invoice: Document, row: Document, before: Decimal) ->
     if abs(amount) <= abs(room) or world.behaviour.over_balance == "accept":
         return amount
     if world.behaviour.over_balance == "cut":
+        # The older SOAP call was seen to cut amounts: clients have to compare what was stored.
         return room
     raise refused(LABEL, "InvalidObject", f"The amount exceeds the balance of {room}.", "amount")
 
@@ -153,6 +154,7 @@ def _check_memo(world: World, memo_id: int, amount: Decimal, before: Decimal) ->
 
 
 def _refresh(world: World, row: Document, member: str) -> None:
+    # Both sides: a memo that is used has less left.
     touched = [row["invoice"]["id"], *([row["credit"]["id"]] if row["credit"] else [])]
     for invoice_id in touched:
         invoice = world.get("invoices", invoice_id)

@@ -47,6 +47,7 @@ def settle_order(world: World, row: Document, member: str) -> Document:
 
 def prepare_line(world: World, row: Document, before: Document | None, member: str) -> Document:
     """A line with its cost and tax; a line in a batch cannot change."""
+    # The batch holds its entries as they were.
     if before is not None and before.get("batchedFlag"):
         raise refused("PurchaseOrderLineItem", "InvalidObject", "The line is posted.")
     given = {key: value for key, value in row.items() if value is not None}
@@ -76,6 +77,7 @@ def _received(world: World, line: Document) -> Document:
 def settle_line(world: World, row: Document, member: str) -> Document:
     """The order's sums and ledgers after a line changed; what is left of a part receipt waits."""
     rest = row["quantity"] - row["receivedQuantity"]
+    # Cancelling the rest leaves no second line: what is missing will never come.
     if row["receivedStatus"] == "PartiallyReceiveCloneRest" and rest > 0:
         _clone_rest(world, row, rest, member)
     recalculate(world, row["purchaseOrderId"], member)

@@ -93,6 +93,7 @@ KINDS: dict[str, tuple[str, Builder]] = {
     "InvoiceReference": ("invoices", invoice),
     "IvItemReference": ("catalog", plain("identifier")),
     "MemberReference": ("members", person),
+    # Owner level 2 is what the screens call a location.
     "OwnerLevelReference": ("locations", named),
     "PurchaseOrderReference": ("purchaseOrders", purchase_order),
     "PurchaseOrderStatusReference": ("purchaseOrderStatuses", named),

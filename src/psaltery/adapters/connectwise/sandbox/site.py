@@ -61,6 +61,7 @@ class Sandbox:
             tenant_header="clientId",
             on_load=lambda: loading.complete(self.world),
         )
+        # Every seed has locations: without any the state is new.
         if not self.world.all("locations"):
             self._fill(seed, companies, invoices)
 

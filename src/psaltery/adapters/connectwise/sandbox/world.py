@@ -36,6 +36,7 @@ class Behaviour:
     `refused_keys`: public keys that were taken back; cloud sites may answer 404 instead of 401.
     """
 
+    # The strict reading as a default: a connector of the field found one payment an invoice.
     several_payments: bool = False
     over_balance: str = "cut"
     date_only_conditions: bool = False
