@@ -49,6 +49,7 @@ from psaltery.review.service import Held, hold, release
 BEGIN_WITHIN = timedelta(seconds=10)
 GRACE = timedelta(minutes=3)
 TOPIC = "payment"
+# A bound, so that one document whose sides never meet can't use up the calls of all others.
 MOST_WRITES = 25  # for one document in one go; the rest waits for the next
 _State = PaymentBack.State
 
@@ -68,12 +69,15 @@ def waiting(organisation: Organisation, limit: int) -> list[PaymentBack]:
 
 def due() -> QuerySet[PaymentBack]:
     """What is to be written, and what is in doubt for long enough to be looked up."""
+    # Younger ones are left alone: their writes may still be on the way.
     doubtful = PaymentBack.objects.filter(
         state__in=(_State.WRITING, _State.UNCERTAIN), booked_at__lt=now() - GRACE
     )
     # What somebody entered in the PSA is settled first: it may be the same money.
     free = PaymentBack.objects.exclude(document__payments_taken__state__in=taken.OPEN)
+    # Not before the PSA's own payments are known: one of them may be the money to be written.
     free = free.exclude(document__payments_to_read__isnull=False)
+    # During a re-issue the money lies on no invoice for a moment; the PSA must not see it go.
     free = free.exclude(document__in=moving(now()).values("document"))
     return doubtful | free.filter(state=_State.WAITING)
 
@@ -83,6 +87,7 @@ def carry_out(back: PaymentBack, psa: Psa, report: Report) -> None:
     report.seen += 1
     with about(documents=[back.document.number], customer=back.document.company_name):
         if back.state in (_State.WRITING, _State.UNCERTAIN):
+            # ConnectWise has no idempotency key: only what it shows tells whether it arrived.
             _look_up(back, psa)
         for step in range(MOST_WRITES):
             # Cleared before the money is read: what moves after this line shows as dirty.
@@ -114,6 +119,7 @@ def _parts(back: PaymentBack) -> list[Part]:
         invoice_external_id=back.document.link.books_id,
         state="active",
     ).order_by("paid_on", "id")
+    # What came from the PSA is shown there already: written back it would be paid twice.
     touches = [row for row in rows if not _from_psa(row, entered)]
     memos = _credit_memos(back, [row.touch_external_id for row in touches])
     return [
@@ -152,6 +158,7 @@ def _credit_memos(back: PaymentBack, credit_notes: list[str]) -> dict[str, str]:
 def _book(back: PaymentBack, decision: Decision) -> bool:
     """Commit 1: the intent. False when another process has it."""
     return bool(
+        # A compare-and-set without a lock: none may be held while the PSA is called.
         PaymentBack.objects.filter(pk=back.pk, state=_State.WAITING).update(
             state=_State.WRITING,
             intent={"action": type(decision).__name__, **msgspec.to_builtins(decision)},
@@ -210,6 +217,7 @@ def _record(back: PaymentBack, payment_id: str) -> PsaPayment:
 
 def _applied(psa: Psa, document_id: str, memo: str, amount: Decimal, paid_on: date) -> PsaPayment:
     """The record that applies a credit memo; the one that a person made by hand is taken over."""
+    # To apply it a second time would exceed the memo's balance, and be refused.
     for payment in psa.payments(document_id):
         if payment.credit_id == memo and cents(payment.amount) == amount:
             return payment
@@ -254,6 +262,7 @@ def _remember(back: PaymentBack, shown: PsaPayment | None) -> None:
 def _in_step(back: PaymentBack, why: str, parts: Sequence[Part], written_to: Psa | None) -> None:
     """Commit 2: in step and, when something was written, told and the balances compared."""
     document = back.document
+    # Asked only after a write, and outside of the transaction. The balance is the PSA's own sum.
     balance = written_to.balance(document.external_id) if written_to is not None else None
     with transaction.atomic():
         _settled(back, why, parts)
@@ -269,6 +278,7 @@ def _in_step(back: PaymentBack, why: str, parts: Sequence[Part], written_to: Psa
 def _settled(back: PaymentBack, why: str, parts: Sequence[Part]) -> None:
     """In step, unless money moved again meanwhile: then it waits for the next look."""
     row = PaymentBack.objects.filter(pk=back.pk)
+    # One statement, so that money which moves between a look and a write is not lost.
     if row.filter(dirty=True).update(state=_State.WAITING, dirty=False, changed_at=now()):
         return
     row.update(
@@ -286,6 +296,7 @@ def _compare(back: PaymentBack, document: Document, balance: Decimal, paid: Deci
     row = BillingInvoice.objects.filter(
         organisation=back.organisation, external_id=document.link.books_id
     ).first()
+    # To the cent: a difference here is what customers are reminded of in error.
     if row is None or cents(row.amount_due) == cents(balance):
         return
     entered = PaymentTaken.objects.filter(document=document).exclude(books_payment_id="")
@@ -343,10 +354,12 @@ def _look_up(back: PaymentBack, psa: Psa) -> None:
 
 def _adopt_created(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[str, Any]) -> None:
     amount, paid_on = Decimal(intent["amount"]), date.fromisoformat(intent["paid_on"])
+    # A person's payment of the same amount and day is none of ours.
     others = set(
         PaymentTaken.objects.filter(document=back.document).values_list("psa_payment_id", flat=True)
     )
     for payment in shown:
+        # Amount and day are all that a payment in the PSA can be known by.
         same = cents(payment.amount) == amount and payment.paid_on == paid_on
         if same and not payment.credit_id and payment.external_id not in others:
             _remember(back, payment)

@@ -94,9 +94,11 @@ def decide(parts: Sequence[Part], shown: Shown) -> Decision:
 def _credits(parts: Sequence[Part], shown: Shown) -> ApplyCredit | RemoveCredit | None:
     wanted = {memo: _summed(parts, memo) for memo in {part.credit_memo for part in parts}}
     there = {credit.credit_memo: credit for credit in shown.credits}
+    # Removals first: the PSA refuses more than the memo's balance, and this frees it.
     for memo, credit in there.items():
         if memo not in wanted or wanted[memo].amount != cents(credit.amount):
             return RemoveCredit(credit.payment_id)
+    # In a fixed order: the same state of both sides always gives the same next write.
     for memo in sorted(wanted):
         if memo not in there:
             return wanted[memo]
@@ -114,6 +116,7 @@ def _cash(parts: Sequence[Part], shown: Shown) -> Decision:
     """One record: the sum, dated by the latest part."""
     amount = cents(sum((part.amount for part in parts), ZERO))
     dates = [part.paid_on for part in parts if part.paid_on is not None]
+    # ConnectWise shows a record of zero as a payment; none at all is what the books have.
     if amount == ZERO or not dates:
         if shown.payment_id:
             return DeletePayment(shown.payment_id)

@@ -43,9 +43,11 @@ def _wait(organisation: Organisation, document_ids: Iterable[int]) -> int:
         for document in set(document_ids)
     ]
     known = {back.pk: back for back in PaymentBack.objects.filter(pk__in=[row.pk for row in rows])}
+    # Inside the page's transaction: no money is read without its document being looked at.
     PaymentBack.objects.bulk_create([row for row in rows if row.pk not in known])
     # One that is being written keeps its state: it is looked at again when it is settled.
     calm = (PaymentBack.State.IN_STEP, PaymentBack.State.HELD)
+    # All of them, also those being written: the flag is what the end of a write looks at.
     PaymentBack.objects.filter(pk__in=known).update(dirty=True)
     PaymentBack.objects.filter(pk__in=known, state__in=calm).update(state=PaymentBack.State.WAITING)
     return len(rows)

@@ -93,7 +93,7 @@ def decide(situation: Situation) -> Decision:
         return Skip("It was removed or reopened in the PSA before it was posted.")
     if document.kind not in posted_kinds(situation.book.policy):
         return Skip(f"{_WORDS[document.kind]} are not posted here.")
-    # Xero turns no order into a bill; an order sent now would stand beside the bill for ever.
+    # Sent now it would only stand beside its bill: Xero turns no order into one.
     if document.kind is DocumentKind.PURCHASE_ORDER and document.balance == ZERO:
         return Skip("All of it was received: its bill stands for it.")
     if document.total == ZERO:
@@ -113,7 +113,7 @@ _WORDS = {
 
 def _linked(situation: Situation, link: Linked) -> Decision:
     if situation.gone:
-        # Nothing changed but the deletion, and it was settled once: nobody is asked again.
+        # The deletion was dealt with before: nobody is asked again.
         if link.fingerprint == situation.fingerprint:
             return Nothing("It is gone from the PSA; the books keep what they have.")
         return _gone(situation, link)
@@ -172,6 +172,8 @@ def _not_editable(situation: Situation, link: Linked) -> Hold | None:
         return _hold(situation, "status_not_editable", "was approved in the books, and it")
     if link.status in (Status.VOIDED, Status.DELETED):
         return _hold(situation, "voided_in_books", "was voided or deleted in the books, and it")
+    # Xero changes no amounts under a payment or a credit, and to take those off is for a person.
+    # https://developer.xero.com/documentation/api/accounting/invoices
     if link.has_money or link.status is Status.PAID:
         return _hold(situation, "has_payments", "has payments or credits in the books, and it")
     if link.status not in _EDITABLE:

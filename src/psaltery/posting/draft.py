@@ -32,7 +32,8 @@ Reasons = tuple[Reason, ...]
 # Classes that a sale may be posted to (E12); liabilities for deferred revenue.
 _SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
 _PURCHASE_CLASSES = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY")
-# The most that Xero takes in a line: https://developer.xero.com/documentation/api/accounting/invoices
+# The most that Xero takes for one line:
+# https://developer.xero.com/documentation/api/accounting/invoices
 _DESCRIPTION = 4000
 
 

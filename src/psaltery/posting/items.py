@@ -49,7 +49,7 @@ def with_items(
     if not needed:
         return list(writes), 0
     items = _wanted(organisation, needed)
-    # Before the documents: a line with a code that the books don't know is refused whole.
+    # Before the documents: one that names a code which the books don't know is refused.
     _make([item for item in items if not _is_settled(item)], books)
     refused = {item.code: item for item in items if item.state == _State.HELD}
     ready = [write for write in writes if not _codes(write) & set(refused)]
@@ -166,7 +166,7 @@ def _send(items: Sequence[Item], action: Action, books: Books) -> None:
     try:
         outcomes = books.send(elements, str(uuid.uuid4()))
     except Rejected as failure:
-        # Nothing was made of any of them; the next document that needs one tries again.
+        # Some may have been made all the same: they are looked up by their codes the next time.
         outcomes = tuple(Outcome(accepted=False, problems=failure.problems) for _ in items)
     with transaction.atomic():
         for item, outcome in zip(items, outcomes, strict=True):

@@ -34,7 +34,7 @@ _USES = """
 def uses(organisation: Organisation, since: date, list_: str) -> list[Use]:
     """The uses of documents that a list answers for: routed to an organisation, of the kinds that
     it posts, issued since a day; one query."""
-    # Grouped by PostgreSQL: a year of lines would not fit into the memory of a page.
+    # Grouped by PostgreSQL: a page does not read a year of lines to count them.
     with connection.cursor() as cursor:
         cursor.execute(_USES, [organisation.pk, since, _kinds(organisation, list_)])
         rows = cursor.fetchall()

@@ -85,9 +85,11 @@ def read(document: Document, psa: Psa) -> bool:
     back = PaymentBack.objects.filter(pk=document.pk).first()
     if _in_doubt(back):
         return False
+    # What we wrote to the PSA is the books' money: taken over it would be paid twice there.
     own = {back.psa_payment_id, *(one["payment_id"] for one in back.credits)} if back else set()
     with transaction.atomic():
         _remember(document, [one for one in shown if _is_taken(one) and one.external_id not in own])
+        # By its moment: what was asked for again while we read stays.
         PaymentsToRead.objects.filter(pk=document.pk, asked_at=asked.asked_at).delete()
     return True
 
@@ -113,6 +115,7 @@ def _remember(document: Document, shown: Sequence[PsaPayment]) -> None:
                 psa_payment_id=payment.external_id,
             )
         _update(row, payment)
+    # Listed before and not now: somebody removed it in the PSA.
     for row in known.values():
         if not row.gone:
             row.gone = True
@@ -166,6 +169,8 @@ def carry_out(document: Document, books: Books) -> int:
 
 def _step(row: PaymentTaken, books: Books) -> Decision | None:
     """One decision, carried out; None where it must be looked up later or was refused."""
+    # Asked each time, never from the mirror: the books refuse no second payment, so that this look
+    # is all that keeps one from being entered twice.
     payments = books.payments_on(row.document.link.books_id)
     if row.state in _DOUBTFUL and not _looked_up(row, payments):
         return None
@@ -211,6 +216,7 @@ def _write(
     row: PaymentTaken, decision: Enter | Remove, facts: Facts, books: Books
 ) -> Decision | None:
     with begin_writes_within(BEGIN_WITHIN):
+        # Inside the time limit, which counts from before the booking.
         key = str(uuid.uuid4())
         if not _book(row, decision, key):
             return None
@@ -235,6 +241,7 @@ def _book(row: PaymentTaken, decision: Enter | Remove, key: str) -> bool:
     """Commit 1: the intent. False when another process has it."""
     intent = {"action": type(decision).__name__, "key": key, **msgspec.to_builtins(decision)}
     row.state, row.intent, row.booked_at = _State.WRITING, intent, now()
+    # Of two processes only one changes the row; the other one finds it being written.
     calm = PaymentTaken.objects.filter(pk=row.pk).exclude(state__in=_DOUBTFUL)
     booked = calm.update(
         state=row.state, intent=intent, booked_at=row.booked_at, why="It is being written."
@@ -297,6 +304,7 @@ def _looked_up(row: PaymentTaken, payments: Sequence[Settlement]) -> bool:
     elif any(one.reference == reference(row) for one in alive.values()):
         _stand(row, _State.WAITING, "It had arrived.")
         return True
+    # Not there yet proves nothing while a server may still be at it.
     if row.booked_at is not None and row.booked_at > now() - GRACE:
         return False
     _stand(row, _State.WAITING, "It never arrived; it is decided about again.")

@@ -105,6 +105,7 @@ def decide(taken: Taken, facts: Facts) -> Decision:
         return _entered(taken, facts)
     if taken.gone:
         return Done("It was removed in the PSA.")
+    # First whether it is there: what is in the books needs no room, account or open period.
     return _there_already(taken, facts) or _impossible(taken, facts) or _doubt(taken, facts)
 
 
@@ -112,9 +113,11 @@ def _entered(taken: Taken, facts: Facts) -> Decision:
     mine = next((one for one in facts.payments if one.external_id == taken.books_payment_id), None)
     alive = mine is not None and mine.active
     if taken.gone:
+        # Only ours: what a bookkeeper entered is removed by a bookkeeper.
         if alive and taken.ours:
             return Remove(taken.books_payment_id)
         return Done("It was removed in the PSA.")
+    # Not entered again by itself: whoever removed it there may have had a reason.
     if not alive:
         return Ask(
             "payment_taken_removed",
@@ -139,6 +142,7 @@ def _there_already(taken: Taken, facts: Facts) -> Found | None:
             return Found(one, False, f"A payment of this amount and day is in {facts.books}.")
     if same and taken.same:
         return Found(same[0], False, f"Somebody said which payment of {facts.books} it is.")
+    # Days differ where a payment was booked when the bank showed it.
     if len(same) == 1 and facts.due < taken.amount:
         why = f"A payment of this amount is in {facts.books}, and there is no room for a second."
         return Found(same[0], False, why)
@@ -154,6 +158,8 @@ def _impossible(taken: Taken, facts: Facts) -> Wait | Ask | None:
     if taken.amount <= ZERO or taken.paid_on is None:
         sentence = f"{taken.number}: the PSA has a payment of {taken.amount:,.2f} without a day, or"
         return Ask("payment_taken_refused", f"{sentence} below zero; enter it by hand.")
+    # Xero refuses more than what is outstanding; how to split it a person knows.
+    # https://developer.xero.com/documentation/api/accounting/payments
     if taken.amount > facts.due:
         return Ask(
             "payment_exceeds_due",

@@ -18,11 +18,13 @@ from psaltery.records.drafts import BooksKind
 def invoice_facts(row: PaymentTaken, payments: Sequence[Settlement], books: Books) -> Facts:
     """The facts for one payment; the books are asked for the invoice itself only if need be."""
     status, due = Status.UNKNOWN, Decimal(0)
+    # Its status and due amount matter only to what is still to be entered: one call saved.
     if not row.books_payment_id and not row.gone:
         invoice = books.get_document(BooksKind.INVOICE, row.document.link.books_id)
         if invoice is not None:
             status, due = invoice.status, invoice.amount_due
     account, problem = account_for(row)
+    # A payment moves the ledger on its own day, so the locks hold for it as for documents.
     locks = [day for day in (row.organisation.period_lock_on, row.organisation.year_lock_on) if day]
     return Facts(
         books=row.organisation.name,
@@ -56,6 +58,7 @@ def _known(row: PaymentTaken) -> set[str]:
     others = PaymentTaken.objects.filter(document=row.document).exclude(pk=row.pk)
     known = set(others.values_list("books_payment_id", flat=True))
     back = PaymentBack.objects.filter(pk=row.document_id).first()
+    # Parts of the sum that we wrote to the PSA are no news from there.
     if back is not None and back.psa_payment_id:
         known |= {str(part["external_id"]) for part in back.parts}
     return known - {""}

@@ -37,6 +37,7 @@ def psa_changed(connection: Connection, document_ids: Iterable[int]) -> set[int]
 
     Returns the organisations that have something to do.
     """
+    # Most installations never switch it on; their pages pay one cheap query for it.
     if not Organisation.objects.filter(settings__psa_payments=True).exists():
         return set()
     links = Link.objects.filter(
@@ -44,6 +45,7 @@ def psa_changed(connection: Connection, document_ids: Iterable[int]) -> set[int]
         document__connection=connection,
         books_kind=BooksKind.INVOICE,
     )
+    # Also where the sums agree: of two payments one may have gone and another come.
     followed = links.filter(document__payments_taken__isnull=False)
     return _ask({*_documents(_unexplained(links)), *_documents(followed)})
 
@@ -105,6 +107,7 @@ def _ask(documents: set[int]) -> set[int]:
             )
             for link in rows
         ],
+        # The newest moment wins, so that a read under way does not strike out this request.
         update_conflicts=True,
         unique_fields=["document"],
         update_fields=["asked_at", "organisation"],

@@ -126,6 +126,7 @@ def _both(psa: PsaSide, books: BooksSide, settled: Settled) -> Iterator[Explaine
         yield _of(psa, Cause.CURRENCY, psa.counted, sentence)
         yield _of(books, Cause.CURRENCY, -books.counted, sentence)
         return
+    # Twice with opposite signs: it leaves one customer and stands with the other.
     if psa.customer != books.customer:
         sentence = f"{psa.number} is another customer's in the books than in the PSA."
         yield _of(psa, Cause.OTHER_CUSTOMER, books.counted, sentence)
@@ -172,6 +173,8 @@ def _settling(psa: PsaSide, books: BooksSide, settled: Settled) -> Iterator[Part
     """Why the two sides have different amounts settled, as amounts that the PSA is too high."""
     in_psa, in_books = psa.total - psa.balance, books.total - books.due
     rest = in_books - in_psa
+    # Each cause takes no more than it can explain; what is left is never given to one that is
+    # merely likely.
     for cause, most, sentence in _candidates(psa.number, in_psa, settled):
         part = _as_far(rest, most)
         rest -= part
@@ -219,6 +222,7 @@ def _not_there(psa: PsaSide, pair: Pair) -> tuple[Cause, str]:
     return cause, f"{psa.number}: {psa.why or 'It waits for its turn.'}"
 
 
+# States that are not here (in step without a link) explain nothing, and are shown so.
 _POSTING = {
     "": Cause.WAITING,
     "waiting": Cause.WAITING,

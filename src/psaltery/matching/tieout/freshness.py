@@ -49,6 +49,7 @@ def _feeds(names: Iterable[str]) -> QuerySet[Feed]:
 
 def _oldest(feeds: Iterable[Feed]) -> datetime | None:
     """The moment up to which all of them were read; None when one never was."""
+    # The oldest counts: a comparison is as old as what it was compared with.
     moments = [feed.finished_at for feed in feeds]
     known = [moment for moment in moments if moment is not None]
     return min(known) if known and len(known) == len(moments) else None
@@ -57,6 +58,7 @@ def _oldest(feeds: Iterable[Feed]) -> datetime | None:
 def too_old(feed: Feed, moment: datetime) -> str:
     """Why nothing can be said from this feed, in a sentence; "" when it is fresh."""
     name = f"{feed.organisation.name}: {feed.name.replace('_', ' ')}"
+    # Without a full pass what is missing may only not have been read.
     if feed.finished_at is None or feed.full_pass_at is None:
         return f"{name} have not been read to their end yet."
     if feed.finished_at + timedelta(seconds=2 * feed.seconds) + SLACK < moment:

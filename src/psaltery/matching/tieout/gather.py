@@ -11,6 +11,7 @@ from django.db import connection
 
 from psaltery.connections.models import Organisation
 
+# Enough for few round trips, little enough for the memory of a small machine.
 SLICE = 2_000
 
 # What counts in the books: drafts and voided documents owe nothing (matching/tieout/decide.py).
@@ -110,6 +111,7 @@ ALTER TABLE tieout_pairs ADD PRIMARY KEY (seq);
 ANALYZE tieout_pairs
 """
 
+# Summed in the database from the rows themselves, independent of how they are explained.
 _CUSTOMERS = """
 INSERT INTO matching_tieoutcustomer
     (tieout_id, customer, name, currency, psa, books, difference, unexplained, documents)
@@ -125,6 +127,7 @@ FROM (
 GROUP BY customer, currency
 """
 
+# By the key, not by OFFSET, which would read all rows before it again for each slice.
 _DIFFERING = """
 SELECT * FROM tieout_pairs
 WHERE seq > %s

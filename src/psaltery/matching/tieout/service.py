@@ -43,6 +43,7 @@ def tie_out(organisation: Organisation | None, asked_by: str) -> TieOut:
         row = _compare(organisation, asked_by)
         row.took_ms = round((time.monotonic() - began) * 1000)
         row.save()
+    # After the snapshot: within it a card that another process opens could not be seen.
     _tell(row)
     _forget(row)
     return row
@@ -50,6 +51,7 @@ def tie_out(organisation: Organisation | None, asked_by: str) -> TieOut:
 
 def _one_snapshot() -> None:
     with connection.cursor() as cursor:
+        # Otherwise money read between two of the queries would stand on one side only.
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
@@ -176,6 +178,7 @@ def _sums(row: TieOut) -> list[dict[str, Any]]:
 
 
 def _verdict(row: TieOut) -> TieOut.State:
+    # An old mirror proves nothing: neither that it ties out nor that it does not.
     if row.stale:
         return _State.NOT_CHECKED
     off = TieOutCustomer.objects.filter(tieout=row).exclude(unexplained=ZERO)
@@ -193,6 +196,7 @@ def _tell(row: TieOut) -> None:
     about = f"tieout:{organisation.pk if organisation else 0}"
     if row.state == _State.UNEXPLAINED:
         open_card(organisation, _reason(row, name, about))
+    # Not when it was not checked: silence must not close what is still open.
     elif row.state == _State.TIES:
         close_cause(organisation, CODE, about, "Every cent of difference is explained again.")
     source = Source(organisation_id=organisation.pk if organisation else None, organisation=name)

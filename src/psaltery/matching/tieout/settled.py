@@ -93,6 +93,7 @@ class SettledFacts:
         """What was written to the PSA after the mirror was read, beyond what the mirror shows."""
         read = self._fresh.psa_as_of
         written = [back.settled_at for back in backs if back.settled_at is not None]
+        # The PSA was read after our last write: what it shows is what it has.
         if not written or (read is not None and max(written) < read):
             return ZERO
         unseen: Decimal = shown - (row["psa_total"] - row["balance"])

@@ -99,7 +99,7 @@ def _credit(facts: Facts) -> Step:
         return Done(credit.amount_due)
     if new is None:
         return MakeNew()
-    # The books apply credit of the same contact only, and to no draft.
+    # Credit goes to approved invoices of the same contact only; else it stays with the customer.
     takes = new.contact_id == credit.contact_id and new.status is Status.AUTHORISED
     if takes and credit.amount_due > ZERO and new.amount_due > ZERO:
         return _allocate(credit, new, to_new=True)
