@@ -7,7 +7,8 @@ from django.db import connection, transaction
 from psaltery.audit.chain import forget
 from psaltery.kit.clock import now
 
-# Room for a scheduler that stood still for weeks: without a partition no entry could be written.
+# Ahead, since entries without a month of their own land in the rest, and moving them out of it
+# locks the whole log.
 MONTHS_AHEAD = 2
 
 

@@ -38,6 +38,7 @@ def index(request: HttpRequest) -> HttpResponseBase:
 
 def _page() -> ListPage:
     return ListPage(
+        # Bodies may have 200,000 characters each, and a list shows none of them.
         Entry.objects.defer("request", "response"),
         title="Audit log",
         noun="entries",

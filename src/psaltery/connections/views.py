@@ -120,6 +120,7 @@ def edit(request: HttpRequest, number: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         service.rename(connection, form.cleaned_data["name"])
         service.reconnect_with(connection, form.values())
+        # Less is allowed at once; more only when the vendor has granted it (see `begin_consent`).
         wanted = bool(form.cleaned_data.get(READ_ONLY))
         if wanted or not manifest.oauth:
             service.set_read_only(connection, wanted)
@@ -163,6 +164,7 @@ def _sign_in(
             service.connect_with_keys(connection)
             messages.success(request, f"{connection.name} is connected.")
             return redirect(f"{_address(connection)}?test=1")
+        # No consent page that could grant it later, so the wish is stored before the tokens are.
         if opening.oauth_app(connection).client_credentials:
             if read_only is not None:
                 service.set_read_only(connection, read_only)
@@ -199,7 +201,9 @@ def allow_writing(request: HttpRequest, number: int) -> HttpResponse:
 @never_cache
 def callback(request: HttpRequest) -> HttpResponse:
     """Where the vendor sends the browser after the consent."""
+    # Our public address and not the request's, which a proxy may have changed on its way.
     arrived = f"{consent.callback_address()}?{request.META.get('QUERY_STRING', '')}"
+    # Looked up first: completing uses the state up, and an error still needs a page to go to.
     begun = consent.begun_for(arrived)
     try:
         session = request.session.session_key or ""
@@ -344,6 +348,7 @@ def pause(request: HttpRequest, number: int) -> HttpResponse:
 def disconnect(request: HttpRequest, number: int) -> HttpResponse:
     """Give the consent back, stop, keep the records."""
     connection = get_object_or_404(Connection, pk=number)
+    # Before the credentials are forgotten, which it takes to unregister at the vendor.
     inbound.leave(connection)
     service.disconnect(connection)
     messages.success(request, f"{connection.name} is disconnected. Its records are kept.")

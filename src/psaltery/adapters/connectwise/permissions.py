@@ -103,6 +103,7 @@ NEEDS = (
 def permission_for(path: str) -> Need:
     """The line of the role that opens a path: the one with the longest matching beginning."""
     fits = [(len(known), need) for need in NEEDS for known in need.paths if path.startswith(known)]
+    # The longest, since "/finance" alone stands for table setup and begins most of the others.
     return max(fits, key=lambda fit: fit[0])[1] if fits else NEEDS[-1]
 
 

@@ -30,6 +30,7 @@ from psaltery.records.drafts import (
 )
 
 T = TypeVar("T")
+# https://developer.xero.com/documentation/api/accounting/requests-and-responses
 BATCH_MOST = 50
 KEY_MOST = 128
 # URLs stay far below what proxies take, and an OR of `where` stays cheap for Xero.
@@ -105,6 +106,7 @@ class XeroBooks:
             raise ValueError("the elements of one batch are of one kind and action")
         collection = elements.collection(first.kind)
         body = f'{{"{collection}":[{",".join(one.body for one in elements_)}]}}'
+        # PUT for new ones: after a lost answer it is refused where POST would write over the first.
         write = client.put if first.action is Action.CREATE else client.post
         return outcomes(write(self._api, collection, body, key), elements_, collection)
 
@@ -190,6 +192,7 @@ class XeroBooks:
             found = client.item(self._api, code)
             return found.records if found else []
 
+        # A look-up by code may also find an item by its id.
         wanted = {code.casefold() for code in codes}
         found = map(item_outcome, _any_of("Code", codes, many, one))
         return tuple(outcome for outcome in found if outcome.number.casefold() in wanted)
@@ -281,6 +284,7 @@ class XeroConsent:
         if links or auth_event_id:
             return translate.tenants(links)
         try:
+            # Without a tenant header Xero answers for the one organisation of a custom connection.
             only = client.organisation(Api(self._caller, ""))
         except Rejected:
             return ()

@@ -41,6 +41,7 @@ def post(
 ) -> None:
     """Book a record's entries, in place of any that it had."""
     entries = [{"id": world.next_id("glEntries"), **row, "batch": None} for row in rows]
+    # Kept up to date once it exists: to look through all ledgers for each batch is too slow.
     if world.entry_ledgers is not None:
         world.entry_ledgers.update((entry["id"], ledger_key) for entry in entries)
     keep(world, {"id": ledger_key, "kind": kind, "record": record, "entries": entries})
@@ -93,6 +94,7 @@ def _invoice_entries(world: World, invoice: Document) -> Iterator[Document]:
         account = resolve(mappings, line.gl_type, [*line.candidates, ("Location", None)])
         yield entry("AR", line.charge.amount, receivable, {"description": line.description})
         yield _revenue(line, account)
+    # Tax by code and level, not by line: so the invoice shows it, and each level has its account.
     shares = totals((line.charge for line in billed), by_id(world.all("taxCodes"))).shares
     for share in shares:
         yield entry("AR", share.tax, receivable, {"description": "Sales Tax"})
@@ -104,8 +106,10 @@ def post_expense(world: World, row: Document) -> None:
     """Book an approved expense as owed to the member; one that is not approved has no entries."""
     ledger_key = key("expense", row["id"])
     known = find(world, ledger_key)
+    # What a batch holds stays as it was posted; new entries would be in no batch.
     if known is not None and known["posted"]:
         return
+    # An approval that was taken back takes the entries with it.
     if row["status"] not in APPROVED:
         drop(world, ledger_key)
         return

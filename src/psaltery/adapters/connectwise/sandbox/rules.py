@@ -43,9 +43,11 @@ def _prepare_invoice(world: World, row: Document, before: Document | None, membe
         before |= {"date": wire_time(world.now()), "dueDate": wire_time(world.now())}
         if not row.get("invoiceNumber"):
             row = row | {"invoiceNumber": invoices.next_number(world)}
+    # Only /finance/closedInvoices changes a closed one.
     elif invoices.is_closed(before):
         raise refused("Invoice", "InvalidObject", "A closed invoice cannot be changed.", "status")
     _check_number(world, row)
+    # What a client sends for them is ignored, not refused: it may send a whole record back.
     kept = {name: before.get(name) for name in COMPUTED}
     # What a PUT leaves out keeps its value here: a head without company or dates can't be priced.
     merged = before | {key: value for key, value in row.items() if value is not None} | kept
