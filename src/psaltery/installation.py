@@ -24,6 +24,7 @@ from psaltery.environment import PREFIX, Environment, unknown_variables
 OLDEST_POSTGRESQL = 150_000
 MOST_SKEW = timedelta(seconds=30)
 WORKER_SILENT = timedelta(seconds=15)
+# A back-fill grows the database quickly, and PostgreSQL stops when its disk is full.
 LEAST_FREE_BYTES = 1 << 30
 
 Level = Literal["ok", "note", "problem"]

@@ -87,6 +87,7 @@ def base_url(fields: Mapping[str, str], addresses: Mapping[str, str]) -> str:
 
 def credential(fields: Mapping[str, str]) -> Credential:
     """The keys of the API member and the client id."""
+    # Both on every call: without a client id ConnectWise answers 403.
     return FixedCredential(site.key_headers(fields))
 
 

@@ -61,6 +61,7 @@ def moment(value: str | None) -> datetime | None:
         return None
     if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
         return None
+    # Exports leave the zone out where the rest of the API writes a Z.
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
@@ -93,4 +94,5 @@ def currency(ref: Ref | None) -> str:
     """The ISO code. Operators type identifiers and names themselves, so those come last."""
     if ref is None:
         return ""
+    # A sample called a currency francs whose ISO code was EUR: names are never looked at.
     return text(ref.currency_code or ref.iso_code or ref.currency_identifier).upper()[:3]

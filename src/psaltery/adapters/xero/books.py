@@ -32,6 +32,8 @@ from psaltery.records.drafts import (
 T = TypeVar("T")
 # https://developer.xero.com/documentation/api/accounting/requests-and-responses
 BATCH_MOST = 50
+# Xero keeps a key for about six minutes only: it guards a repeat at once, and the look-up by
+# number guards all that comes later.
 KEY_MOST = 128
 # URLs stay far below what proxies take, and an OR of `where` stays cheap for Xero.
 _JOINED_MOST = 1200
