@@ -48,6 +48,7 @@ def open_customers(organisation: Organisation) -> QuerySet[Customer]:
 
 def contacts(organisation: Organisation) -> list[Contact]:
     """The contacts that wait for a company; those set aside are left out."""
+    # A person's answer is not asked for a second time.
     aside = Suggestion.objects.filter(organisation=organisation, state=Suggestion.State.ASIDE)
     rows = open_customers(organisation).exclude(external_id__in=aside.values("contact_external_id"))
     return [
@@ -114,8 +115,10 @@ def alike(wanted: Iterable[Contact], known: Iterable[Firm]) -> dict[str, set[int
             "INSERT INTO paired_names SELECT * FROM unnest(%s::bigint[], %s::text[])",
             [list(column) for column in zip(*pairs, strict=True)],
         )
+        # After the rows, and analysed: else the planner compares each name with all others.
         cursor.execute("CREATE INDEX ON paired_names USING gin (key gin_trgm_ops)")
         cursor.execute("ANALYZE paired_names")
+        # LOCAL: what runs on this connection later has the usual threshold again.
         cursor.execute("SET LOCAL pg_trgm.similarity_threshold = " + _THRESHOLD)
         ids, keys = (list(column) for column in zip(*named, strict=True))
         cursor.execute(_SIMILAR, [ids, keys, SHOWN])

@@ -78,6 +78,7 @@ def domain_of(address: str) -> str:
 def tax_key(number: str) -> str:
     """A tax number for comparing: "ABN 51 824 753 556" is 51824753556; "" when too short."""
     digits = re.sub(r"\D", "", number)
+    # Shorter ones are placeholders that many companies share.
     return digits if len(digits) >= _TAX_DIGITS else ""
 
 
@@ -103,6 +104,7 @@ def judge(contact: Contact, firm: Firm) -> Candidate:
     alike = similarity(contact.key, firm.key)
     score = _TAX * by_tax + _DOMAIN * by_domain
     score += _SAME_NAME if same else _ALIKE * alike // 100
+    # Different tax numbers are different companies, however alike their names are.
     score = max(min(score, MOST) - _CONTRADICTED * against, 0)
     found = {
         "number": by_number,
@@ -216,6 +218,7 @@ def _alone(
         best = candidates[0] if candidates else None
         if best is None or not best.sure or (contact, best.company) in never:
             continue
+        # Both sides are looked at: of two contacts for one company neither is sure.
         near = [one for one in candidates[1:] if one.score > best.score - MARGIN]
         rivals = [score for score in scores[best.company] if score > best.score - MARGIN]
         if not near and len(rivals) == 1:

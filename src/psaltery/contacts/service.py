@@ -52,6 +52,7 @@ def _judged(organisation: Organisation) -> tuple[list[Contact], Judged]:
     """Everybody judged: first by what two share exactly, then the rest by similar names as well."""
     wanted, known = gather.contacts(organisation), gather.firms(organisation)
     never = gather.taken_apart(organisation)
+    # In two passes: who is found exactly needs no comparison with all names, which is dear.
     exact = decide(wanted, Firms(known), {}, never).sure
     taken = {one.company for one in exact.values()}
     rest = [contact for contact in wanted if contact.id not in exact]
@@ -75,6 +76,7 @@ def _link_sure(
             )
             for contact, one in sure.items()
         ],
+        # A person may link the same company at this moment: theirs stays.
         ignore_conflicts=True,
     )  # fmt: skip
     Decision.objects.bulk_create(
@@ -118,6 +120,7 @@ def _keep(organisation: Organisation, contacts: Sequence[Contact], judged: Judge
     )
     kept = [row.contact_external_id for row in rows]
     waiting = Suggestion.objects.filter(organisation=organisation, state=State.OPEN)
+    # Only open ones: what was set aside or settled is a decision, and stays.
     waiting.exclude(contact_external_id__in=kept).delete()
 
 
@@ -137,6 +140,8 @@ def follow(organisation: Organisation) -> int:
         if survivor is None:
             continue  # it has not been read yet: the next pass finds it
         _note(link, Action.FOLLOWED, survivor, by=BY_ITSELF)
+        # Xero keeps the loser of a merge readable but takes no documents on it.
+        # https://developer.xero.com/documentation/api/accounting/contacts
         link_contact(organisation, link.company, survivor.external_id, survivor.name, how="merged")
         moved += 1
     return moved
@@ -223,6 +228,7 @@ def accept(rows: Iterable[Suggestion]) -> list[Decision]:
     done: list[Decision] = []
     taken: set[int] = set()
     with transaction.atomic():
+        # The surest first: a company that two contacts want goes to the better one.
         for row in sorted(rows, key=lambda row: -row.best):
             best = int(row.candidates[0]["company"]) if row.candidates else 0
             company = Company.objects.filter(pk=best).first() if best not in taken else None
@@ -238,6 +244,7 @@ def undo(decision: Decision) -> None:
     Raises BadSettings when it was undone already, or something was decided since.
     """
     with transaction.atomic():
+        # Locked: two people who press undo at once must not put it back twice.
         row = Decision.objects.select_for_update(of=("self",)).get(pk=decision.pk)
         if row.undone_at is not None:
             raise BadSettings("This was undone already.", which="decision")
@@ -259,6 +266,7 @@ def _put_back(row: Decision) -> None:
     link = ContactLink.objects.filter(organisation=row.organisation, company=row.company).first()
     now_at = link.contact_external_id if link else ""
     after = "" if row.action == Action.SPLIT else row.contact_external_id
+    # Undone out of order it would bring back a link that was replaced for a reason.
     if now_at != after:
         raise BadSettings(
             f"{row.company.name} was linked otherwise since then; undo that first.",

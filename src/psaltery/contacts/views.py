@@ -139,6 +139,7 @@ def accept(request: HttpRequest) -> HttpResponse:
     """Settle all good suggestions of an organisation by their best candidate."""
     row = get_object_or_404(books_organisations(), pk=_number(request.POST.get("organisation")))
     rows = queries.suggestions(row).filter(best__gte=queries.GOOD)
+    # Links and the new decisions together: held documents must not go before their contact.
     with transaction.atomic():
         done = service.accept(rows)
         for decision in done:
@@ -238,6 +239,7 @@ def _organisation_choices() -> list[tuple[str, str]]:
 def _undo_cell(request: HttpRequest, row: Decision, writes: bool) -> str:
     if row.undone_at is not None:
         return badge("Undone", "plain")
+    # A merge can only be undone in the books.
     if not writes or row.action == Decision.Action.FOLLOWED:
         return ""
     return render_to_string("contacts/undo.html", {"decision": row}, request=request)

@@ -42,6 +42,8 @@ class Unsure(msgspec.Struct, frozen=True):
 
 def reference(company_external_id: str) -> str:
     """The contact number that we give to contacts we make, to find them again."""
+    # Unique in Xero, so that a contact whose answer was lost is found by it and not made twice.
+    # https://developer.xero.com/documentation/api/accounting/contacts
     return f"PSA-{company_external_id}"
 
 
@@ -59,6 +61,7 @@ def choose(company: Company, candidates: Sequence[Candidate]) -> Match | Unsure 
     ]
     key = comparable_name(company.name)
     by_name = [c for c in candidates if key and c.name_key == key]
+    # The first kind that finds anything decides: a weaker sign must not outvote a stronger one.
     for how, found in (("number", by_number), ("account", by_account), ("name", by_name)):
         if found:
             return _one(how, found)
@@ -75,6 +78,7 @@ def changes(before: Facts, after: Facts, contact_id: str) -> ContactDraft | None
 
     Only what changed in the PSA: all else may be the bookkeeper's. What was emptied there stays.
     """
+    # Compared with what we wrote, not with the books: a bookkeeper's correction is left alone.
     different = {name for name in FACTS if after.get(name) and after[name] != before.get(name)}
     if different & set(_ADDRESS):
         different |= set(_ADDRESS)  # the books replace an address as a whole
@@ -86,6 +90,7 @@ def changes(before: Facts, after: Facts, contact_id: str) -> ContactDraft | None
 
 
 def _one(how: str, found: list[Candidate]) -> Match | Unsure:
+    # A contact may be two companies, but only a person says so.
     free = [c for c in found if not c.linked_to]
     if not free:
         return Unsure("contact_taken", tuple(found))

@@ -93,6 +93,7 @@ class Coverage(msgspec.Struct, kw_only=True):
     @property
     def per_cent(self) -> int:
         """Lines that are covered, rounded down: 100 means all of them."""
+        # Never rounded up: one open line in a thousand must not read as covered.
         return 100 if not self.lines else (self.lines - self.open_lines) * 100 // self.lines
 
     @property
@@ -172,6 +173,7 @@ def _count(
     wrong: Validity,
 ) -> None:
     choice = mappings.first(list_, chain)
+    # An archived target holds documents as a missing one does: both count as open.
     usable = choice.entry is not None and not wrong(choice.entry.target)
     asked = [_row(rows, list_, key, mappings, wrong) for key in chain]
     tracked = not asked[0].untracked
@@ -181,6 +183,7 @@ def _count(
         _add(row.money, use)
         if usable:
             _answered(row, place, choice, use)
+        # Keys of tracking that nobody maps are no gap: lines go without an option then.
         elif tracked and place < len(choice.tried):
             _open(row, place, use)
     if tracked:
@@ -195,6 +198,7 @@ def _answered(row: KeyRow, place: int, choice: Choice, use: Use) -> None:
     assert choice.entry is not None
     assert choice.key is not None
     answered_at = len(choice.tried) - 1
+    # Keys behind the one that answered were not asked; those before fell back to it.
     if place == answered_at:
         row.own_lines += use.lines
     elif place < answered_at:

@@ -24,8 +24,10 @@ from psaltery.mapping.targets import Targets
 
 MAPPING_COLUMNS = ("organisation", "list", "key_kind", "key", "target")
 ROUTE_COLUMNS = ("field", "value", "organisation")
+# The text travels in the page between report and saving, so it must stay small.
 MOST_ROWS = 10_000
 MOST_BYTES = 2_000_000
+# A cell that begins so is run as a formula by a spreadsheet: an attack by a customer's name.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 T = TypeVar("T")
@@ -94,6 +96,7 @@ def decoded(data: bytes) -> str:
     if len(data) > MOST_BYTES:
         raise BadSettings("The file is longer than 2 MB. Split it.", which="file")
     try:
+        # Excel writes a mark at the start; left there it would be part of the first column's name.
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("cp1252", errors="replace")
@@ -104,8 +107,10 @@ def read_rows(text: str, columns: Sequence[str]) -> Iterator[tuple[int, Cells]]:
 
     Further columns are ignored. Raises BadSettings when a column is missing.
     """
+    # PostgreSQL takes no NUL in text.
     text = text.removeprefix("\ufeff").replace("\x00", "")
     heading = text.partition("\n")[0]
+    # Spreadsheets of many countries separate by semicolons: told by the first line.
     separator = max(",;\t", key=heading.count)
     reader = csv.DictReader(io.StringIO(text), delimiter=separator)
     names = {folded(name or ""): name for name in reader.fieldnames or []}
@@ -209,6 +214,7 @@ class _MappingJudge:
 
 def save_mappings(wanted: Sequence[NewMapping]) -> None:
     """Save all of them, or none. Raises BadSettings."""
+    # A file that was half taken over could not simply be read in again.
     with transaction.atomic():
         for one in wanted:
             set_mapping(one.organisation, one.list, one.key_kind, one.key, one.target)
@@ -228,6 +234,7 @@ def check_routes(
 ) -> Report[NewRule]:
     """Judge every row of a file of rules. Raises BadSettings when it is no such file."""
     present = Route.objects.filter(connection=connection)
+    # Folded as `route` compares: two spellings of one value are one rule.
     known = {(row.field, folded(row.value)): row.organisation_id for row in present}
     named = _by_name(organisations)
     report: Report[NewRule] = Report(ROUTE_COLUMNS)

@@ -104,6 +104,7 @@ class Rules:
         for row in self.rows:
             row.problem = _problem(row, organisations, seen)
             row.warning = "Never reached: a rule above takes everything." if behind_all else ""
+            # Also after a problem: the second of two equal rules is wrong whatever the first is.
             seen.add((row.field, folded(row.value)))
             behind_all = behind_all or row.field == "any"
         return not any(row.problem for row in self.rows)
@@ -119,6 +120,7 @@ class Rules:
         return [
             (row.field, row.value, organisations[row.organisation].pk)
             if not row.problem
+            # An unknown field matches no document, and the rules behind keep their numbers.
             else ("nothing", "", 0)
             for row in self.rows
         ]

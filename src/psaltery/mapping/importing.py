@@ -63,6 +63,7 @@ def page(
     try:
         text = request.POST.get("text", "") or _uploaded(request)
         report = check(text)
+        # The button says what the person saw: if rows went bad since then, the report comes again.
         if report.good and request.POST.get("save") == ("good" if report.bad else "all"):
             messages.success(request, save(report))
             return redirect(back)

@@ -42,6 +42,7 @@ KEYS = {
     PAYMENTS: PAYMENT_KEYS,
 }
 
+# By what a line is: a product's agreement type says less of it than its category does.
 _CHAINS = {
     "product": ("product", "category", "agreement_type", "source", "any"),
     "time": ("work_type", "work_role", "agreement_type", "source", "any"),
@@ -121,6 +122,7 @@ def account_keys(line: DocumentLine, document: Document) -> list[Key]:
         "agreement_type": line.agreement_type or document.agreement_type,
         "source": line.source,
     }
+    # Empty keys are left out: they would all share one mapping that nobody has meant.
     chain = _CHAINS.get(line.source, _OTHER)
     return [Key(kind, values.get(kind, "")) for kind in chain if kind == "any" or values.get(kind)]
 
@@ -128,6 +130,7 @@ def account_keys(line: DocumentLine, document: Document) -> list[Key]:
 def tax_key(line: DocumentLine, document: Document) -> Key:
     """The key for a line's tax: its code, or that it bears none."""
     code = line.tax_code or document.tax_code
+    # Two keys and no fallback: a rate by guess would be a wrong tax return.
     return Key("tax_code", code) if line.taxable and code else Key("exempt", "")
 
 

@@ -133,8 +133,10 @@ def _suggesting(shown: Shown, targets: Targets, learned: Mapping[Place, Suggesti
     """With the suggestion, where it is not mapped so already and may be."""
     found = learned.get(place(shown.row.key))
     own = shown.row.entry.target if shown.row.entry else ""
+    # What a person has mapped is not questioned while it works.
     if found is None or found.target == own or (own and not shown.row.problem):
         return shown
+    # History may name an account that is archived by now.
     if targets.wrong(found.target):
         return shown
     cases = f"{found.times:,} of {found.cases:,}"

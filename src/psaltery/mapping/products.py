@@ -3,6 +3,7 @@
 from psaltery.kit.hashing import content_hash
 from psaltery.kit.text import single_line
 
+# Xero's limit for an item's code: https://developer.xero.com/documentation/api/accounting/items
 CODE_MOST = 30
 _DIGEST = 6
 

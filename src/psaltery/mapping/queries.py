@@ -144,6 +144,7 @@ def occurring(connection: Connection) -> dict[str, list[str]]:
     documents = Document.objects.filter(connection=connection).order_by()
     found: dict[str, list[str]] = {}
     for name, column in columns.items():
+        # The most frequent first: with a cap those that rules are made for must be among them.
         rows = documents.exclude(**{column: ""}).values(column).annotate(count=Count("pk"))
         ordered = rows.order_by("-count", column)[:VALUES_OFFERED]
         found[name] = [row[column] for row in ordered]
@@ -255,6 +256,7 @@ def _each(connection: Connection, since: date) -> Iterable[tuple[Record, int, De
         connection=connection, kind=DocumentKind.INVOICE, issued_on__gte=since, gone=False
     ).order_by("pk")
     last = 0
+    # By the key, so that a year of documents is never in memory at once.
     while some := list(rows.filter(pk__gt=last)[:SLICE]):
         facts = RoutingFacts(some, needed=True)
         for row in some:
@@ -321,6 +323,7 @@ def likely_contacts(organisation: Organisation, company: Company) -> list[Custom
     if company.email:
         same |= Q(email__iexact=company.email)
     found = list(rows.filter(same).order_by("state", "name")[:CANDIDATES])
+    # Last, and only as many as there is room for: resemblance is a hint, equal fields are a reason.
     alike = rows.filter(name__trigram_similar=company.name).exclude(pk__in=[c.pk for c in found])
     return found + list(alike.order_by("state", "name")[: CANDIDATES - len(found)])
 

@@ -62,6 +62,7 @@ def route(document: Document, rules: Sequence[Rule]) -> Routed:
 
 def _matches(document: Document, rule: Rule) -> bool:
     field = FIELDS.get(rule.field)
+    # A rule without a value would take all documents that lack one.
     if field is None or not rule.value:
         return False
     return folded(rule.value) in {folded(value) for value in field[1](document)}

@@ -16,6 +16,7 @@ from psaltery.mapping.lookup import KEYS, PURCHASE_LISTS, folded
 from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.mapping.routing import FIELDS
 
+# The same as decisions obey (posting/draft.py): what can be mapped can be posted to.
 _SALES_CLASSES = ("REVENUE", "LIABILITY", "EQUITY", "ASSET", "EXPENSE")
 _PURCHASE_CLASSES = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY")
 
@@ -38,6 +39,7 @@ def checked_rule(field: str, value: str, organisation: Organisation) -> str:
         raise BadSettings(
             f"There is no field “{field}”. Known: {', '.join(FIELDS)}.", which="field"
         )
+    # Documents routed there would wait without anybody reading or writing for them.
     if not organisation.chosen:
         raise BadSettings(f"{organisation.name} is not chosen for sync.", which="organisation")
     value = "" if field == "any" else value.strip()
@@ -154,6 +156,7 @@ def _save(organisation: Organisation, wanted: Mapping, target: str, label: str) 
         before = wanted
         before.organisation = organisation
     else:
+        # Traces name entry and version: what a document was posted with stays readable.
         before.version += 1
     before.target, before.changed_by = target, actor()
     before.save()
@@ -168,6 +171,7 @@ def key_label(list_: str, kind: str) -> str:
 
 def _existing(organisation: Organisation, list_: str, key_kind: str, key: str) -> Mapping | None:
     rows = Mapping.objects.filter(organisation=organisation, list=list_, key_kind=key_kind)
+    # Compared as lookups compare: the database's unique key minds capitals, decisions don't.
     return next((row for row in rows if folded(row.key) == folded(key)), None)
 
 
@@ -220,6 +224,8 @@ def purchase_account_problem(account: LedgerAccount) -> str:
 def _problem(account: LedgerAccount, classes: Sequence[str]) -> str:
     if not account.active:
         return f"Account {account} is archived in the books."
+    # Receivables and payables are Xero's own to post to, and a bank needs a payment.
+    # https://developer.xero.com/documentation/api-guides/certification-checkpoints
     if account.type == "BANK" or account.system in ("DEBTORS", "CREDITORS"):
         return f"Account {account} can't be used on a line."
     if account.account_class not in classes:
@@ -290,6 +296,7 @@ def link_contact(
                 "contact_external_id": contact_id,
                 "contact_name": name,
                 "how": how,
+                # As it is now: what differs already may be the bookkeeper's doing.
                 "written": facts_of(company),
                 "stale": False,
             },

@@ -50,6 +50,7 @@ class Suggestion(msgspec.Struct, frozen=True):
 def paired(history: History) -> list[tuple[DocumentLine, BooksLine]]:
     """The lines that are surely each other: by an amount that is once on either side, then by
     the description."""
+    # Amounts first: descriptions are often edited in the books, amounts are not.
     found = _alike(history.psa, history.books, lambda line: line.amount, lambda line: line.amount)
     left = [line for line in history.psa if line not in [pair[0] for pair in found]]
     rest = [line for line in history.books if line not in [pair[1] for pair in found]]
@@ -70,6 +71,7 @@ def _alike(
 
 def _once(lines: Sequence[T], mark_of: Callable[[T], Hashable]) -> dict[Hashable, T]:
     counted = Counter(mark_of(line) for line in lines)
+    # Two lines of one amount could be swapped: nothing is learned from them.
     return {mark_of(line): line for line in lines if counted[mark_of(line)] == 1}
 
 

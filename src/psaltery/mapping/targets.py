@@ -57,6 +57,7 @@ class Targets:
         word = WORDS[self._list]
         if not wanted:
             raise BadSettings(f"Choose the {word}.", which="target")
+        # A code that is another account's name must not make both ambiguous.
         for reading in (_exact, _named):
             found = [
                 target for target, (label, _) in self._all.items() if reading(target, label, wanted)

@@ -37,6 +37,7 @@ from psaltery.web.format import badge, count_text
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
 PAGE = 50
+# A month has an invoice of nearly every agreement, so nearly every rule is tried.
 BENCH = timedelta(days=31)
 
 
@@ -46,6 +47,7 @@ def _writes(request: HttpRequest) -> bool:
 
 def _number(text: str | None) -> int:
     """An id from an address; 0, which nothing has, where it is none."""
+    # Short of 18 digits it fits a bigint; a longer one would be an error of the database.
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 18 else 0
 
 
@@ -150,6 +152,7 @@ def set_keys(request: HttpRequest) -> HttpResponse:
         if not keys:
             raise BadSettings("Tick the keys to map first.", which="key")
         target = Targets(organisation, view.list).resolve(text)
+        # All the ticked keys or none: a person must not have to look which were taken.
         with transaction.atomic():
             for key in keys:
                 service.set_mapping(organisation, view.list, key.kind, key.value, target)
@@ -221,6 +224,7 @@ def _routes_sent(request: HttpRequest, connection: Connection) -> HttpResponse:
     rules, action = Rules.sent(request.POST), request.POST.get("do", "")
     if action == "save":
         organisations = {str(one.pk): one for one in queries.books_organisations()}
+        # Checked again on the server: the books may have lost an organisation since.
         if rules.check(organisations):
             service.save_routes(connection, rules.rules(organisations))
             count = push.reroute(connection)
@@ -448,6 +452,8 @@ def _link(
     if chosen is None:
         messages.error(request, "Choose a contact.")
         return here
+    # Xero takes only active contacts on documents:
+    # https://developer.xero.com/documentation/api/accounting/contacts
     if chosen.state != "active":
         messages.error(request, f"{chosen.name} is archived in the books; restore it there first.")
         return here
