@@ -175,7 +175,7 @@ def _forward(documents: list[Document], query: Mapping[str, str], address: str, 
     # Without orderBy the documents are in the order of their ids.
     start = bisect.bisect_right(documents, after, key=_record_id)
     rows = documents[start : start + size]
-    # No link after the last page: that is the only sign of the end.
+    # No link after a full last page: its length alone would promise another one.
     if len(documents) <= start + size:
         return Page(rows, "")
     return Page(rows, f'<{_with(address, query, pageId=_record_id(rows[-1]))}>; rel="next"')
