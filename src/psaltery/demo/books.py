@@ -47,6 +47,8 @@ class Organisations:
 
     def __init__(self, store: Store, story: Story) -> None:
         self.story = story
+        # Before the story begins: seeded records must not look newer than those that the story
+        # enters.
         self.clock = StoryClock(story.moment(story.day(DAYS + 30)))
         self.world = World(store, [], self.clock)
         self.ledgers: dict[str, Ledger] = {}
@@ -73,6 +75,7 @@ class Organisations:
     def enter(self, psa: Psa) -> list[Document]:
         """Enter the older invoices by hand; gives them as the PSA has them, in their order."""
         entered = []
+        # By date, because Xero's ids and update times rise as records are entered.
         for invoice in sorted(psa.world.all("invoices"), key=lambda one: str(one["date"])):
             ledger = self.ledgers.get((invoice["location"] or {}).get("name", ""))
             if ledger is None or not self._was_entered(invoice):
@@ -84,6 +87,7 @@ class Organisations:
                 continue
             invoices.write(ledger.writing, by_hand(ledger, invoice, billed))
             entered.append(invoice)
+        # Back to the present: Psaltery's first write must not be dated in the past.
         self.clock.moment = self.story.now
         return entered
 
@@ -95,6 +99,7 @@ class Organisations:
 def _contact(books: Books, customer: Customer, chance: random.Random) -> str:
     """The customer in the books; the bookkeeper writes legal forms as they please."""
     name = customer.name
+    # Names that differ a little are what pairing has to cope with everywhere.
     if name.endswith(" Pty Ltd") and chance.random() < 0.4:
         name = name.removesuffix(" Pty Ltd")
     elif chance.random() < 0.15:
@@ -125,6 +130,7 @@ def _typed(ledger: Ledger, invoice: Document, billed: Iterable[Line], sign: int)
     items = [_item(ledger, line, sign) for line in billed if line.charge.amount]
     reached = sum((item["TaxAmount"] for item in items), Decimal(0))
     largest = max(items, key=lambda item: abs(item["TaxAmount"]))
+    # The PSA's tax to the cent, as a bookkeeper overtypes it: by lines it may be a cent off.
     largest["TaxAmount"] += sign * invoice["salesTax"] - reached
     return {
         "Contact": {"ContactID": ledger.contacts[invoice["company"]["name"]]},

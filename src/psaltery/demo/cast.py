@@ -50,6 +50,8 @@ class Customer:
     @property
     def email(self) -> str:
         """Where its invoices are sent."""
+        # A reserved name: no mail of a demo can reach anybody.
+        # https://www.rfc-editor.org/rfc/rfc2606
         return f"accounts@{self.slug}.example"
 
 

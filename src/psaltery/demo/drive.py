@@ -53,6 +53,7 @@ def run(options: Options, say: Say) -> int:
 
     Raises DemoRefused, StageFailed and the four failures.
     """
+    # Said at once: found out later, it would be a line in some log.
     if not is_free(options.port):
         raise DemoRefused(f"Port {options.port} is in use. Choose another: psaltery demo --port N.")
     with _alone(options.folder), _stoppable():
@@ -94,6 +95,7 @@ def _play(stage: Stage, options: Options, say: Say) -> int:
 def _world(options: Options, say: Say) -> world.WorldPage:
     """The world of an earlier start, or a new one."""
     found = None if options.fresh else world.read(options.folder)
+    # The world is kept: what somebody has tried out in it must not vanish with another option.
     if found is not None and found.seed != options.seed:
         say(f"The world in {options.folder} has the seed {found.seed}; --fresh makes another.")
     if found is None:
@@ -107,12 +109,14 @@ def _world(options: Options, say: Say) -> world.WorldPage:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier demo left here, and nothing else."""
+    # First, because a server that runs would write into the folder that is removed.
     _end_database(folder / "data")
     for name in (world.PSA_FILE, world.BOOKS_FILE):
         for end in ("", "-wal", "-shm"):
             (folder / f"{name}{end}").unlink(missing_ok=True)
     for name in (world.PAGE, "sign-in"):
         (folder / name).unlink(missing_ok=True)
+    # By name: the folder may be anybody's home by mistake.
     for name in ("data", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
@@ -183,6 +187,7 @@ def _until_quiet(stage: Stage, say: Say) -> None:
     for seen in _watched(stage, say):
         moment = time.monotonic()
         quiet_since = (quiet_since or moment) if seen.quiet else None
+        # Some seconds: between two jobs nothing seems to be left, and something follows.
         if quiet_since is not None and moment - quiet_since > QUIET_SECONDS:
             return
         if moment - began > CHECK_SECONDS:
@@ -220,6 +225,7 @@ def _watched(stage: Stage, say: Say, tell_seconds: float = TELL_SECONDS) -> "Ite
         stage.check()
         seen = progress.look()
         sentence = seen.sentence()
+        # Told when it changed: a terminal full of the same line hides the one that matters.
         if sentence != last and time.monotonic() - told_at > tell_seconds:
             say(sentence)
             last, told_at = sentence, time.monotonic()
@@ -230,6 +236,7 @@ def _watched(stage: Stage, say: Say, tell_seconds: float = TELL_SECONDS) -> "Ite
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One demo at a time, in a folder of its own: what is in it may be removed."""
+    # Without our lock file it is not ours, whatever its name: nothing in it is touched.
     if folder.exists() and any(folder.iterdir()) and not (folder / LOCK).exists():
         raise DemoRefused(f"{folder} holds other things. Choose a folder that is empty or new.")
     folder.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ class _Scene:
 
     def __init__(self, psa: Psa, books: Organisations) -> None:
         self.psa, self.books, self.story = psa, books, psa.story
+        # A chance of its own: a new fault must not change the history's invoices.
         self._chance = psa.story.chance("faults")
 
     def regular(self, office: Office) -> Client:
@@ -93,6 +94,7 @@ def _hours(count: str) -> NewLine:
 def add(psa: Psa, books: Organisations) -> list[Fault]:
     """Put every fault into both worlds, after their history."""
     scene = _Scene(psa, books)
+    # After the history, so that the rest of the world is the same with a fault more or less.
     made = [fault for build in _BUILDERS for fault in build(scene)]
     psa.clock.moment = books.clock.moment = psa.story.now
     return made
@@ -207,6 +209,7 @@ def _locked_period(scene: _Scene) -> Iterator[Fault]:
     ledger = scene.books.ledgers[ADELAIDE.name]
     organisation = ledger.books.organisation()
     locked = {"PeriodLockDate": dates.wire_date(scene.story.locked_until)}
+    # Written past the API: Xero lets no program move a lock date.
     ledger.books.store.put(ledger.books.collection("Organisation"), "own", organisation | locked)
     yield _fault("Billed late, into a locked period", "period_locked", ADELAIDE, *bills)
 

@@ -31,6 +31,7 @@ class Live:
         self._stage = stage
         # Nothing secret hangs on it; the same seed makes the same choices.
         self._chance = random.Random(f"{seed}:live")  # noqa: S311
+        # Invoices that were touched just now are passed by: the mirror may not show it yet.
         self._touched: deque[str] = deque(maxlen=50)
         self._psa = httpx2.Client(
             base_url=f"{stage.psa_url}/v4_6_release/apis/3.0",

@@ -40,6 +40,7 @@ def settle(organisations: Organisations, entered: list[Document]) -> dict[str, i
             plan += _batched(story, ledger, waiting, invoice, chance)
         elif way != "open":
             plan += _WAYS[way](story, ledger, invoice, chance)
+    # By day: an allocation must find the payment or note that it takes from.
     for one in sorted(plan, key=lambda one: one.day):
         organisations.clock.moment = story.moment(one.day, 3)
         one.do()
@@ -51,6 +52,7 @@ def _paid_on(story: Story, invoice: Document, chance: random.Random) -> date:
     """About when it is due; what would be paid tomorrow was paid a little sooner."""
     due = date.fromisoformat(invoice["dueDate"][:10]) + timedelta(days=chance.randint(-8, 12))
     issued = date.fromisoformat(invoice["date"][:10])
+    # Never before the invoice and never in the future: Xero takes both, people do neither.
     return max(issued, min(due, story.day(chance.randint(1, 9))))
 
 
@@ -128,6 +130,8 @@ def _credit(
     }
 
     def do() -> None:
+        # Two calls, as in Xero: a note can't be allocated in the call that creates it.
+        # https://developer.xero.com/documentation/api/accounting/creditnotes
         made = credit_notes.write(ledger.writing, note).document
         _allocate(ledger, "CreditNotes", str(made["CreditNoteID"]), invoice, credit)
 

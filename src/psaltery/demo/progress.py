@@ -77,6 +77,7 @@ def look() -> Progress:
 def _unread() -> int:
     """Feeds that were never read to their end; at least one while a system is not connected."""
     connected = Connection.objects.filter(state=Connection.State.CONNECTED)
+    # Before both are connected no feed is missing, and the demo would call itself done.
     missing = max(0, 2 - connected.count())
     return _feeds().filter(finished_at__isnull=True).count() + missing
 
@@ -95,4 +96,5 @@ def ask_everything() -> datetime:
 
 def unread_since(moment: datetime) -> int:
     """Feeds that were not read from beginning to end since then."""
+    # Begun before, it may have passed by what was written since.
     return _feeds().exclude(started_at__gte=moment, finished_at__gte=moment).count()

@@ -38,6 +38,7 @@ class Psa:
         psa_desk.purchases(self.world, self.clock, self.story)
         clients = list(self.clients.values())
         psa_invoices.history(self.world, self.clock, self.story, clients)
+        # The present again: live records carry times of today.
         self.clock.moment = self.story.now
 
     def with_part(self, part: Part) -> list[Client]:

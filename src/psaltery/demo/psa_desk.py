@@ -25,6 +25,7 @@ def tickets(world: World, clock: StoryClock, story: Story, companies: list[Docum
     """Tickets in the order in which they were opened; most have time on them, most are closed."""
     chance = story.chance("tickets")
     days = story.workdays(DAYS, 0)
+    # In order, so that ticket numbers rise with time as in a real desk.
     opened = sorted(chance.choice(days) for _ in range(TICKET_COUNT))
     agreements = {row["company"]["id"]: row for row in world.all("agreements")}
     for day in opened:
@@ -92,6 +93,7 @@ def worked(world: World, row: Document, day: date, chance: random.Random) -> Doc
         "timeStart": wire_time(start),
         "timeEnd": wire_time(start + timedelta(minutes=int(hours * 60))),
         "actualHours": hours,
+        # Covered by the agreement: billed too, the signal of unbilled work would be right to fire.
         "billableOption": "DoNotBill",
         "hourlyRate": role["hourlyRate"],
         "agreementHours": hours,

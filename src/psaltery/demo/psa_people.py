@@ -34,6 +34,7 @@ def company(world: World, customer: Customer, number: int, chance: random.Random
     billing, other = (references.person(person) for person in people)
     here = references.named(site)
     fields = {"site": here, "billingSite": here, "defaultContact": other}
+    # Saved twice, because site and people need the company's id, and it needs theirs.
     return world.save("companies", row | fields | {"billingContact": billing})
 
 
@@ -93,6 +94,8 @@ def _person(
 ) -> Document:
     first, last = chance.choice(GIVEN), chance.choice(FAMILY)
     domain = f"{customer.slug}.example"
+    # Names keep their accents, addresses can't have them: Xero refuses such e-mail addresses.
+    # https://developer.xero.com/documentation/api/accounting/contacts
     plain = "".join(sign for sign in f"{first}.{last}".lower() if sign.isascii())
     address = {
         "id": 1,

@@ -77,6 +77,7 @@ def connect(stage: Stage, watch: Watch) -> None:
     psa = _psa(stage)
     if psa.state == Connection.State.CONNECTED:
         return
+    # The books first: posting waits until they were read, and would otherwise wait in sight.
     organisations = _books()
     wait_until_read(Feed.objects.filter(organisation__in=organisations), watch)
     for office in OFFICES:
@@ -100,6 +101,7 @@ def _psa(stage: Stage) -> Connection:
     }
     if known is None:
         return service.add("connectwise", PSA_NAME, fields)
+    # The sandbox's port may be another one at each start.
     if known.fields.get("site") != stage.psa_url:
         service.reconnect_with(known, fields)
     return known
@@ -159,6 +161,7 @@ def wait_until_read(feeds: Iterable[Feed], watch: Watch) -> None:
 @transaction.atomic
 def _decide(organisation: Organisation, office: Office) -> None:
     """An office's policies and mappings, all or none."""
+    # Decided before: what somebody changed in the demo since stays.
     if Mapping.objects.filter(organisation=organisation).exists():
         return
     organisation.refresh_from_db()
@@ -170,6 +173,7 @@ def _decide(organisation: Organisation, office: Office) -> None:
     set_mapping(organisation, "tax", "tax_code", office.taxed, office.taxed_in_books)
     set_mapping(organisation, "tax", "tax_code", office.untaxed, office.untaxed_in_books)
     set_mapping(organisation, "tax", "exempt", "", office.untaxed_in_books)
+    # Mapped on purpose: the rate differs, and that is the fault that must be seen.
     if office.country == "NZ":
         set_mapping(organisation, "tax", "tax_code", OLD_TAX, office.taxed_in_books)
     if office == BUYER:

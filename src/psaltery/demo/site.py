@@ -72,4 +72,5 @@ def _category_id(name: str) -> int:
 
 
 def _copy(row: Document) -> Document:
+    # A row's own id and times would make the copy overwrite it.
     return {name: value for name, value in row.items() if name not in ("id", "_info")}

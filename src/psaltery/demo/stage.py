@@ -66,6 +66,7 @@ class Stage:
             "XERO_API_URL": self.books_url,
             "XERO_IDENTITY_URL": self.books_url,
             "XERO_LOGIN_URL": self.books_url,
+            # Warnings only: the logs are shown when something fails, and must fit a screen.
             "LOG_LEVEL": os.environ.get("PSALTERY_LOG_LEVEL", "WARNING"),
         }
         others = {name: v for name, v in os.environ.items() if not name.startswith("PSALTERY_")}
@@ -138,6 +139,7 @@ def _wait(process: "subprocess.Popen[bytes]") -> None:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
+            # The whole session: a worker's child must not hold the port of the next start.
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

@@ -10,6 +10,7 @@ from psaltery.matching.tieout.queries import causes, name_of
 from psaltery.matching.tieout.service import due_organisations, sentence, tie_out
 
 Wire = dict[str, Any]
+# What Xero's receivables don't count: not yet approved, or ended.
 _SETTLED = ("DRAFT", "SUBMITTED", "VOIDED", "DELETED")
 
 
@@ -51,6 +52,8 @@ def _books_differ(row: TieOut, documents: Iterable[Wire]) -> Iterator[str]:
         if one["Status"] in _SETTLED:
             continue
         there[one["CurrencyCode"]] += (
+            # Credit that is left lowers what is owed: invoices have an amount due, the others
+            # remaining credit.
             Decimal(one["AmountDue"]) if "AmountDue" in one else -Decimal(one["RemainingCredit"])
         )
     yield from _compared(f"{name_of(row)}, books", there, _sums([row], "books"))

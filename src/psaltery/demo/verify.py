@@ -78,6 +78,7 @@ def _documents(url: str, collection: str) -> list[Wire]:
 
 def verify(stage: Stage, page: WorldPage) -> Report:
     """Look at everything. Nothing must be under way meanwhile."""
+    # The sandboxes are asked, not the mirrors: the mirrors are what is on trial.
     report, both = Report(), Both(stage)
     links = list(Link.objects.select_related("document", "organisation"))
     report.counts["invoices and credit memos in the PSA"] = len(both.psa)
@@ -141,6 +142,7 @@ def _bill_problems(link: Link, both: Both) -> Iterator[str]:
 def _double(both: Both) -> Iterator[str]:
     for rows in both.books.values():
         bills = [row for row in rows if row["Type"] == "ACCPAY" and row["Status"] not in _GONE]
+        # By supplier and number: two vendors may give their bills one number, and Xero allows it.
         same = Counter((row["Contact"]["ContactID"], row["InvoiceNumber"]) for row in bills)
         for (_, number), count in same.items():
             if count > 1:
@@ -166,6 +168,7 @@ def _card_problems(fault: Fault, posting: Posting) -> Iterator[str]:
     document = posting.document
     blocked = Blocked.objects.filter(document=document).exclude(card__state="resolved")
     codes = set(blocked.values_list("card__code", flat=True))
+    # Exactly this card: another cause in the way would hide that the meant one was missed.
     if codes != {fault.code}:
         yield f"{fault.name}: {document.number} is on the cards {sorted(codes)}, not {fault.code}"
     for row in blocked:

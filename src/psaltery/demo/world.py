@@ -44,11 +44,13 @@ def make(folder: Path, seed: int, now: datetime | None = None) -> WorldPage:
     story = Story(seed, (now or datetime.now(UTC)).replace(microsecond=0))
     psa_store, books_store = Store(folder / PSA_FILE), Store(folder / BOOKS_FILE)
     try:
+        # One transaction each: thousands of commits would take minutes.
         with psa_store.transaction(), books_store.transaction(), same_ids(seed):
             page = _fill(psa_store, books_store, story)
     finally:
         psa_store.close()
         books_store.close()
+    # Last: a world without its page was cut off, and is made anew.
     (folder / PAGE).write_bytes(msgspec.json.encode(page))
     return page
 
@@ -59,6 +61,7 @@ def _fill(psa_store: Store, books_store: Store, story: Story) -> WorldPage:
     books.fill()
     entered = books.enter(psa)
     settled = money.settle(books, entered)
+    # After the money: a fault's invoices must not be paid by the story.
     made = faults.add(psa, books)
     return WorldPage(
         seed=story.seed,

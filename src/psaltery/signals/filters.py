@@ -18,6 +18,7 @@ class OfCustomer:
     """Alerts of one customer; shown by its name, with a way out."""
 
     name: str = "customer"
+    # One look-up for the rows and the template alike; an answer costs a fixed number of queries.
     _asked: dict[str, Customer | None] = field(default_factory=dict, compare=False)
 
     template: ClassVar[str] = "ledger/of_customer.html"
@@ -38,6 +39,7 @@ class OfCustomer:
     def chosen(self, query: QueryDict) -> Customer | None:
         """The customer that the address names."""
         number = query.get(self.name, "")
+        # Digits that PostgreSQL's bigint can't hold would be an error, not an empty list.
         if not (number.isascii() and number.isdecimal() and len(number) < 18):
             return None
         if number not in self._asked:

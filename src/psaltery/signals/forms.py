@@ -31,6 +31,7 @@ class LimitsForm(forms.Form):
                 max_digits=12,
                 decimal_places=2,
                 initial=_plain(getattr(now, limit.name)),
+                # So that whoever changed a limit can find the way back.
                 help_text=f"As shipped: {_plain(getattr(Thresholds(), limit.name))}",
             )
 

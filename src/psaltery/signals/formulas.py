@@ -85,6 +85,8 @@ def service_without_invoice(facts: Service, limits: Thresholds) -> Finding | Non
     """Work was done in a month that nothing invoiced."""
     hours = sum((one.hours for one in facts.time), ZERO)
     much = len(facts.tickets) >= limits.leak_tickets or hours >= limits.leak_hours
+    # Silence first: an alert about a new, internal or covered customer costs the trust in all
+    # others.
     if not much or facts.billing in UNBILLED or _is_new(facts, limits) or _is_covered(facts):
         return None
     worth = sum((_worth(one, limits) for one in facts.time if one.billable), ZERO)
@@ -92,6 +94,7 @@ def service_without_invoice(facts: Service, limits: Thresholds) -> Finding | Non
     evidence = (*facts.tickets, *(_time(one, facts.currency) for one in facts.time))
     return Finding(
         sentence=f"{done} in {facts.month:%B %Y} and no invoice.",
+        # Without rates there is no estimate, and what was not billed is not called grave.
         severity=HIGH if worth >= limits.leak_grave else MEDIUM,
         money=((worth, facts.currency),) if worth else (),
         evidence=evidence,
@@ -110,6 +113,7 @@ def _is_covered(facts: Service) -> bool:
         return True
     end = _month_end(facts.month)
     running = [one for one in facts.contracts if is_active(one, facts.month) or is_active(one, end)]
+    # Hours bought beforehand were invoiced before: this month's work draws on them.
     if any(is_prepaid(one) for one in running):
         return True
     cycles = {one.name: one.cycle for one in running}
@@ -122,6 +126,7 @@ def _is_covered(facts: Service) -> bool:
 
 
 def _worth(one: Work, limits: Thresholds) -> Decimal:
+    # Rounded here: a sum of rounded lines is what an invoice of them would come to.
     return (one.hours * (one.rate or limits.default_rate)).quantize(Decimal("0.01"))
 
 
@@ -162,6 +167,7 @@ def invoice_overdue(invoices: Iterable[OpenInvoice], limits: Thresholds) -> Find
     late = [one for one in invoices if is_late(one, limits)]
     if not late:
         return None
+    # The oldest first: the evidence is cut, and what was owed longest must be in it.
     late.sort(key=lambda one: -one.days_late)
     oldest = late[0].days_late
     money = _sums((one.balance, one.currency) for one in late)
@@ -186,6 +192,7 @@ def invoice_overdue(invoices: Iterable[OpenInvoice], limits: Thresholds) -> Find
 
 def is_late(one: OpenInvoice, limits: Thresholds) -> bool:
     """Whether an invoice is overdue by more than the grace."""
+    # Drafts are not owed yet, and what is paid or voided no more.
     return one.status == "authorised" and one.balance > 0 and one.days_late > limits.overdue_grace
 
 
@@ -215,6 +222,7 @@ def mrr_gap(facts: Revenue, limits: Thresholds) -> Finding | None:
         return None
     due = [one for one in facts.contracts if _is_due(one, facts)]
     promised = contracted(due, facts.month)
+    # By name, which is all that the PSA's invoice tells of its agreement.
     names = {one.name for one in due}
     made = [one for one in facts.invoices if one.agreement in names]
     got = invoiced(made, {one.name: one.cycle for one in due}, facts.month)
@@ -225,6 +233,7 @@ def mrr_gap(facts: Revenue, limits: Thresholds) -> Finding | None:
     ]
     if not gaps:
         return None
+    # The sentence names the largest; the others stand in its money, never added to it.
     gap, currency = max(gaps)
     return Finding(
         sentence=f"Agreements promise {promised[currency]:,.2f} {currency} for"
@@ -240,6 +249,7 @@ def _is_due(one: Contract, facts: Revenue) -> bool:
     end = _month_end(facts.month)
     if not (is_active(one, facts.month) and is_active(one, end)):
         return False  # begun or ended within the month: its share is not known here
+    # A cycle that is not known can't be spread over months: a wrong share would cry wolf.
     if not months_of(one.cycle) or is_prepaid(one):
         return False
     # The first invoice is still to come: billed in arrears, or just begun.
@@ -282,6 +292,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = True
 
 
+# What is being sent must differ: judged, every posting would raise an alert.
 _ON_ITS_WAY = frozenset({"waiting", "posting", "uncertain", "held"})
 _ENDED = frozenset({"voided", "deleted"})
 
@@ -328,6 +339,7 @@ def _drift(one: Pair, limits: Thresholds) -> list[tuple[str, Decimal]]:
 
 
 def _fields(one: Pair, books_total: Decimal, limits: Thresholds) -> list[tuple[str, Decimal]]:
+    # Without signs: credit memos are below zero in the PSA, credit notes above it in Xero.
     gap = abs(abs(one.psa_total) - abs(books_total))
     found = []
     if gap > limits.drift_cents and "total" not in one.accepted:
@@ -335,6 +347,7 @@ def _fields(one: Pair, books_total: Decimal, limits: Thresholds) -> list[tuple[s
         found.append((why, gap))
     if one.books_day and one.psa_day != one.books_day and "date" not in one.accepted:
         found.append((f"dated {one.psa_day} in the PSA, {one.books_day} in the books", ZERO))
+    # Without a link nobody knows which contact is right.
     elsewhere = one.expected_contact and one.books_contact != one.expected_contact
     if elsewhere and "contact" not in one.accepted:
         found.append(("another customer in the books", ZERO))
@@ -388,6 +401,7 @@ def unmapped(rows: Iterable[Unpaired], today: date, limits: Thresholds) -> Findi
 
 
 def _is_unmapped(one: Unpaired, since: date) -> bool:
+    # Old contacts that nobody uses are in all books; only those with business are worth a pairing.
     used = one.last_used is not None and one.last_used >= since
     return used and not (one.supplier_only or one.archived or one.billing == "internal")
 
@@ -423,6 +437,7 @@ def stale_source(feeds: Iterable[Source]) -> Finding | None:
 
 
 def _month_end(month: date) -> date:
+    # Four days after the 28th is always in the next month, in leap years too.
     return (month.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
 
 

@@ -31,6 +31,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
         places = [(self.psa.get(site, {}), psa)] if site is not None else []
         places += [(self.books.get(one, {}), books) for one in sorted(self.of.get(customer, ()))]
         for known, names in places:
+            # The first reason is enough: one source too old makes the whole answer a guess.
             for name in names:
                 if known.get(name):
                     return known[name]
@@ -79,6 +80,7 @@ def _source(feed: Feed, moment: datetime) -> Source:
         paused=one.paused or one.connection.state == Connection.State.DISCONNECTED,
         chosen=one.chosen,
         removed=one.state == Organisation.State.REMOVED,
+        # A first reading may take hours and is no fault; one that failed, or takes days, is.
         first_pass=feed.full_pass_at is None
         and feed.state != Feed.State.FAILED
         and moment - began < _FIRST_PASS,

@@ -31,6 +31,7 @@ from psaltery.signals.thresholds import Thresholds
 
 _ZERO = Decimal(0)
 
+# HAVING in the statement: only customers with enough work leave the database.
 _SERVICE = """
 SELECT p.id, sum(w.tickets), sum(w.hours) FROM (
   SELECT connection_id, company_external_id, 1 AS tickets, 0 AS hours FROM desk_tickets
@@ -44,6 +45,7 @@ JOIN desk_companies c
 JOIN portfolio_customers p ON p.company_id = c.id
 GROUP BY 1 HAVING sum(w.tickets) >= %(tickets)s OR sum(w.hours) >= %(hours)s"""
 
+# Net of credits and tax: an invoice that was credited in full covers nothing.
 _NET = """
 SELECT k.customer_id, d.currency, sum(d.amount) FROM (
   SELECT organisation_id, customer_external_id, currency, subtotal AS amount FROM billing_invoices
@@ -58,6 +60,7 @@ JOIN portfolio_contacts k
   ON k.organisation_id = d.organisation_id AND k.external_id = d.customer_external_id
 WHERE k.customer_id = ANY(%(customers)s) GROUP BY 1, 2"""
 
+# Money on account (prepayments) may be for the work, so nobody is accused of having given it away.
 _RECEIPTS = """
 SELECT k.customer_id, count(*) FROM billing_unallocated u
 JOIN portfolio_contacts k
@@ -66,6 +69,7 @@ WHERE u.kind = 'receivable' AND u.touch = 'prepayment'
   AND u.received_on >= %(first)s AND u.received_on < %(next)s
   AND k.customer_id = ANY(%(customers)s) GROUP BY 1"""
 
+# On their way to the books, perhaps held: that is an exception's matter, not a missing invoice.
 _PSA_DOCUMENTS = """
 SELECT p.id, count(*) FROM desk_documents d
 JOIN desk_companies c
@@ -75,6 +79,7 @@ WHERE d.kind = 'invoice' AND NOT d.gone AND d.subtotal > 0
   AND d.issued_on >= %(first)s AND d.issued_on < %(next)s AND p.id = ANY(%(customers)s)
 GROUP BY 1"""
 
+# By the day where the books are: an invoice due today in Auckland is not late in London's evening.
 _OVERDUE = f"""
 SELECT k.customer_id, i.id, i.number, i.status, i.amount_due, i.currency, i.due_on,
   {money.TODAY}, o.name
@@ -85,6 +90,7 @@ JOIN portfolio_contacts k
 WHERE i.amount_due > 0 AND i.kind = 'receivable' AND i.due_on < {money.TODAY}
 ORDER BY i.due_on"""  # noqa: S608 -- of our own parts
 
+# Against what was agreed to be written: a date moved out of a locked period is no drift.
 _DRIFT = """
 SELECT p.id, d.id, d.number, d.currency, coalesce(s.state, ''), d.total, d.gone,
   coalesce((l.draft->>'issued_on')::date, d.issued_on),
@@ -110,6 +116,7 @@ WHERE l.books_kind IN ('invoice', 'credit_note') AND (
   OR coalesce((l.draft->>'issued_on')::date, d.issued_on) <> coalesce(i.issued_on, m.issued_on)
   OR k.contact_external_id <> coalesce(i.customer_external_id, m.customer_external_id))"""
 
+# Stretches of 30 days, not months: February must not look like a fade.
 _TICKETS = """
 SELECT p.id, ((%(today)s::date - t.opened_at::date) / 30) AS stretch, count(*)
 FROM desk_tickets t
@@ -119,6 +126,7 @@ JOIN portfolio_customers p ON p.company_id = c.id
 WHERE t.opened_at::date > %(today)s::date - 120 AND t.opened_at::date <= %(today)s::date
 GROUP BY 1, 2"""
 
+# Nine are all that the comparison of the last three with the six before needs.
 _PAID = """
 SELECT customer_id, late FROM (
   SELECT k.customer_id, i.fully_paid_on - i.due_on AS late,
@@ -229,6 +237,7 @@ def _entry(row: TimeEntry) -> Work:
         day=row.worked_on or date.min,
         hours=row.hours,
         rate=row.rate,
+        # ConnectWise's words: DoNotBill and NoCharge are work that was meant to be free.
         billable=row.billable in ("", "Billable"),
         label=f"{row.member}: {row.work_type or 'work'}",
     )
@@ -236,6 +245,7 @@ def _entry(row: TimeEntry) -> Work:
 
 def lookalikes(customers: Iterable[Customer]) -> set[int]:
     """Of customers without a contact in the books, those whose name the books know."""
+    # Of one name, so probably the same and only not linked: no work was given away there.
     keys = {comparable_name(one.name): one.pk for one in customers}
     found = BooksContact.objects.filter(name_key__in=[key for key in keys if key])
     return {keys[key] for key in found.values_list("name_key", flat=True)}
@@ -264,6 +274,7 @@ def revenues(today: date) -> dict[int, Revenue]:
     """Every customer's agreements and what they invoiced, for the last whole month."""
     month = month_start(today, 1)
     contracts = money.contracts(month)
+    # A year back, because a yearly invoice covers its later months.
     invoices = money.recurring_invoices(month_start(month, 13))
     billing = dict(Customer.objects.filter(pk__in=contracts).values_list("pk", "billing"))
     return {
@@ -289,6 +300,8 @@ def pairs(books_as_of: dict[int, Any]) -> dict[int, list[Pair]]:
     found: dict[int, list[Pair]] = defaultdict(list)
     for row in _rows(_DRIFT):
         read = books_as_of.get(row[15])
+        # Books read before our write can't show it yet; a revert that was asked for is not drift
+        # any more.
         settled = not row[14] and read is not None and row[16] + _SETTLES < read
         accepted = frozenset(str(one.get("field", "")) for one in _list(row[13]))
         found[row[0]].append(
@@ -328,6 +341,7 @@ def healths(
     for customer, days in _rows(_PAID, today=today):
         paid[customer].append(Paid(days_late=days))
     contracts = money.contracts(today)
+    # In chunks: thousands of customers need not be in memory at once.
     for one in Customer.objects.order_by("pk").iterator(chunk_size=2_000):
         mine = late.get(one.pk, [])
         finding = invoice_overdue(mine, limits)

@@ -73,8 +73,10 @@ def judged(facts: Health, limits: Thresholds) -> Verdict:
         )
         if reason
     ]
+    # The gravest first: three are shown.
     reasons.sort(key=lambda reason: -reason.points)
     points = sum(reason.points for reason in reasons)
+    # An agreement that ends is no trouble by itself; it makes every other trouble urgent.
     if points and (ending := _ending(facts)):
         reasons.append(ending)
         points = points * 3 // 2
@@ -84,6 +86,7 @@ def judged(facts: Health, limits: Thresholds) -> Verdict:
 def account_health(facts: Health, limits: Thresholds) -> Finding | None:
     """Renewal risk: money overdue while tickets spike or fade, or as many points otherwise."""
     verdict = judged(facts, limits)
+    # Either alone has many harmless causes; both at once is how customers leave.
     anchored = verdict.has("overdue") and verdict.has("spike", "fade")
     if not anchored and verdict.band != "high":
         return None
@@ -127,6 +130,7 @@ def _overdue(facts: Health, limits: Thresholds) -> Reason | None:
 
 def _paying_slower(facts: Health, limits: Thresholds) -> Reason | None:
     last, before = facts.paid[:3], facts.paid[3:9]
+    # One slow month of few invoices is no trend.
     if len(last) < 3 or len(before) < 3:
         return None
     slower = _mean(last) - _mean(before)
@@ -149,6 +153,7 @@ def _baseline(facts: Health) -> Decimal:
 
 def _spike(facts: Health, limits: Thresholds) -> Reason | None:
     mean, last = _baseline(facts), facts.tickets[0]
+    # A factor and a number: two tickets instead of one are twice as many, and mean nothing.
     spikes = last >= mean * limits.spike_factor and last - mean >= limits.spike_tickets
     if not spikes or not can_judge_tickets(facts):
         return None
@@ -161,6 +166,7 @@ def _spike(facts: Health, limits: Thresholds) -> Reason | None:
 
 def _fade(facts: Health, limits: Thresholds) -> Reason | None:
     mean, last = _baseline(facts), facts.tickets[0]
+    # Who hardly ever calls can't fade.
     fades = mean >= limits.fade_least and last <= mean * limits.fade_factor
     if not fades or not can_judge_tickets(facts):
         return None

@@ -12,6 +12,7 @@ from psaltery.signals.formulas import Finding, OpenInvoice
 from psaltery.signals.freshness import Sources, feeds, sources
 from psaltery.signals.thresholds import Thresholds
 
+# What each look rests on: with one of these too old it says "not checked", never zero.
 _PSA_WORK = ("tickets", "time_entries", "companies", "agreements", "invoices")
 _PSA_MONEY = ("agreements", "additions", "invoices")
 _BOOKS_MONEY = ("invoices", "credit_notes", "payments")
@@ -77,6 +78,7 @@ def service_without_invoice(now: Now) -> Looked:
     alike = gather.lookalikes(alone)
     for customer, facts in found:
         why = now.sources.why_not(customer.pk, _PSA_WORK, _BOOKS_LEAK)
+        # The invoice may well be there, under a contact that nobody linked yet.
         if not why and customer.pk in alike:
             why = f"{customer.name} is not linked to the contact of that name in the books."
         finding = formulas.service_without_invoice(facts, now.limits)
@@ -90,6 +92,7 @@ def invoice_overdue(now: Now) -> Looked:
     for customer, invoices in now.overdue.items():
         why = now.sources.why_not(customer, (), _BOOKS_MONEY)
         looked.put(of_customer(customer), formulas.invoice_overdue(invoices, now.limits), why)
+    # Who has no overdue invoice in an old mirror may have one by now: the alert stays as it was.
     _keep_stale(looked, now, (), _BOOKS_MONEY)
     return looked
 
@@ -124,6 +127,8 @@ def account_health(now: Now) -> Looked:
         if customer.billing == Customer.Billing.INTERNAL:
             looked.put(of_customer(customer.pk), None)
             continue
+        # Old data must not change the risk on the list: the last verdict stays until there is a
+        # better one.
         if not why:
             now.verdicts[customer.pk] = health.judged(facts, now.limits)
         looked.put(of_customer(customer.pk), health.account_health(facts, now.limits), why)

@@ -56,6 +56,7 @@ class Alert(models.Model):
     class Meta:
         db_table = "signals_alerts"
         constraints = [
+            # In the database: two looks at once must not open the same alert twice.
             models.UniqueConstraint(
                 fields=["signal", "subject"],
                 condition=~Q(state="resolved"),

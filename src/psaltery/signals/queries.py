@@ -54,6 +54,7 @@ class Standing:
         """Nothing at all could be judged: no number may stand for it, least of all zero."""
         if self.muted or self.open:
             return False
+        # Some were judged: then the number is true for those, and the reasons stand beside it.
         return self.check is None or bool(self.check.not_checked and not self.check.looked_at)
 
 
@@ -66,6 +67,7 @@ def standings() -> list[Standing]:
     sums: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for signal, money in waiting.exclude(money=[]).values_list("signal", "money"):
         for amount, currency in money:
+            # Stored as text, which keeps every digit that a JSON number would lose.
             sums[signal][currency] += Decimal(amount)
     return [
         Standing(

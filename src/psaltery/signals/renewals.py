@@ -20,6 +20,7 @@ Stage = Renewal.Stage
 # What ended rests on the board for a while, so that it is seen.
 _ENDED = (Stage.SAVED, Stage.LOST)
 _SHOWN = timedelta(days=90)
+# More on one board is a list, and there is one.
 MOST = 50
 
 
@@ -47,6 +48,7 @@ def customers() -> QuerySet[Customer]:
         Customer.objects.filter(taken | fresh)
         .select_related("renewal__owner")
         .annotate(
+            # The second newest: the newest snapshot is of this week, and still moves.
             before=Subquery(snapshots.values("points")[1:2]),
             said=Subquery(notes.values("text")[:1]),
         )
@@ -112,6 +114,7 @@ def note(customer: Customer, author: str, text: str) -> RenewalNote | None:
 
 def _taken_up(customer: Customer) -> Renewal:
     moment = now()
+    # Made with the first act, so that the board fills by itself and nobody has to enter customers.
     renewal, _ = Renewal.objects.get_or_create(
         customer=customer, defaults={"since": moment, "moved_at": moment}
     )

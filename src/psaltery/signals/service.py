@@ -44,6 +44,7 @@ _FOR_GOOD = timedelta(days=36_500)
 def limits_now() -> Thresholds:
     """The limits as they are set."""
     stored = dict(Threshold.objects.values_list("name", "value"))
+    # A limit of another release may still be stored; it is passed by, not a failure.
     return Thresholds(**{name: value for name, value in stored.items() if name in BY_NAME})
 
 
@@ -83,16 +84,21 @@ def look(moment: datetime | None = None) -> dict[str, int]:
     Empty when another process is looking.
     """
     moment = moment or this_moment()
+    # First, because every look judges by these figures.
     portfolio.refresh(thorough=False)
+    # The installation's day: months and due dates end by its calendar, not by UTC's.
     today = moment.astimezone(ZoneInfo(installation().time_zone)).date()
     now = Now(moment, today, limits_now())
     muted = set(Muted.objects.values_list("pk", flat=True))
     found = {}
     for signal, judge in LOOKS.items():
+        # A transaction a signal: one that fails leaves the others' results, and no lock is held for
+        # long.
         with transaction.atomic():
             if not _may_look():
                 return {}
             _wake(signal, moment)
+            # Nothing found, nothing left unjudged: so its alerts are resolved.
             looked = Looked() if signal in muted else judge(now)
             _keep(signal, looked, moment)
             found[signal] = len(looked.found)
@@ -130,6 +136,7 @@ def _keep(signal: str, looked: Looked, moment: datetime) -> None:
     _open(signal, fresh, moment)
     seen = [live[subject].pk for subject in looked.found if subject in live]
     Alert.objects.filter(pk__in=seen).update(seen_at=moment)
+    # Blind is not well: what can't be judged keeps the alert it has.
     if not looked.blind:
         for subject, alert in live.items():
             if subject not in looked.found and subject not in looked.unjudged:
@@ -218,6 +225,7 @@ def _reason(alert: Alert) -> Reason:
 
 
 def _update(alert: Alert, content: dict[str, Any]) -> None:
+    # Acknowledged was a smaller trouble; who took that on must hear of the greater one.
     graver = content["severity"] > alert.severity and alert.state == State.ACKNOWLEDGED
     for name, value in content.items():
         setattr(alert, name, value)
@@ -279,6 +287,7 @@ def reopen(alert: Alert, by: str) -> None:
 
 def _set(alert: Alert, state: str, by: str, note: str, until: datetime | None) -> None:
     with transaction.atomic():
+        # One statement: an alert that a look resolves meanwhile is not brought back to life.
         live = Alert.objects.filter(pk=alert.pk, state__in=LIVE)
         changed = live.update(state=state, state_by=by, note=note.strip(), snoozed_until=until)
         if not changed:
@@ -287,6 +296,7 @@ def _set(alert: Alert, state: str, by: str, note: str, until: datetime | None) -
             if state == State.OPEN:
                 wake(alert.card)
             else:
+                # Its card carries the message: left open it would go on telling people.
                 snooze(alert.card, until or this_moment() + _FOR_GOOD, by)
         word = State(state).label
         record_change(f"{_whose(alert)}{alert.sentence} It is {word} now.", operation="alert.state")

@@ -8,6 +8,7 @@ from psaltery.signals import service
 
 
 # Six fields: the seconds are the last one.
+# Behind everything else: a look reads mirrors that the other jobs are just bringing up to date.
 @app.periodic(cron="*/5 * * * * 40", periodic_id="look_for_alerts")
 @app.task(name="look_for_alerts", queue="upkeep", queueing_lock="look_for_alerts", priority=-20)
 def look_for_alerts(timestamp: int) -> None:

@@ -25,6 +25,8 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     gap_percent: Decimal = Decimal(2)
     gap_amount: Decimal = Decimal(50)
     gap_grave: Decimal = Decimal(1000)
+    # A cent may be the vendors' rounding: Xero rounds each line, and the tax of each line.
+    # https://developer.xero.com/documentation/api-guides/rounding-in-xero
     drift_cents: Decimal = Decimal("0.01")
     unmapped_days: Decimal = Decimal(365)
     unmapped_many: Decimal = Decimal(10)

@@ -206,6 +206,7 @@ def limits(request: HttpRequest) -> HttpResponse:
     now, muted = service.limits_now(), set(Muted.objects.values_list("pk", flat=True))
     form = LimitsForm(request.POST or None, now=now, muted=muted)
     if request.method == "POST" and form.is_valid():
+        # All or none: a look between two limits would judge by a mixture.
         with transaction.atomic():
             for name, value in form.limits().items():
                 if getattr(now, name) != value:
@@ -255,6 +256,7 @@ def renewal(request: HttpRequest, number: int) -> HttpResponse:
 
 def _save(request: HttpRequest, row: Customer) -> HttpResponse:
     person = person_of(request)
+    # Viewers may read the page at the same address, so only the POST is refused.
     if not person.may(Role.BOOKKEEPER):
         raise PermissionDenied(refusal(person, Role.BOOKKEEPER))
     form = RenewalForm(request.POST)
