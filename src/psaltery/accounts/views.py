@@ -65,7 +65,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember the theme; a visitor's is remembered by their browser."""
-    # Open to visitors: the switch stands on the sign-in page as well.
+    # Open to visitors, for whom nothing is stored here.
     choice = request.POST.get("theme", "")
     if choice in Theme.values and isinstance(request.user, Person):
         Person.objects.filter(pk=request.user.pk).update(theme=choice)
