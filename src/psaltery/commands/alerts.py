@@ -46,10 +46,12 @@ def list_(
         from psaltery.signals import queries
         from psaltery.signals.models import Alert
 
+        # A misspelt state would find nothing, and "Nothing to look at" would read as good news.
         if state not in (*Alert.State.values, "all"):
             stop(f"There is no state {state!r}.", ExitCode.USAGE, json=json)
         wanted = {"signal": signal, "customer": customer, "state": "" if state == "all" else state}
         rows = queries.alerts().filter(**{name: one for name, one in wanted.items() if one})
+        # Programs get the sums apart, people one cell; neither gets a sum over currencies.
         found = [queries.as_data(row) for row in rows.order_by("-severity", "-pk")[:most]]
         shown = [{**row, "money": " + ".join(row["money"])} for row in found]
         show_rows(found if json else shown, ROWS, json=json, empty="Nothing to look at.")
@@ -131,6 +133,7 @@ def look(json: Json = False) -> None:
         found = [
             {
                 "signal": one.signal.code,
+                # Nothing could be judged: a zero here would read as all well.
                 "open": None if one.is_blind else one.open,
                 "money": [f"{amount:.2f} {currency}" for amount, currency in one.money],
                 "not_checked": one.not_checked,
@@ -140,6 +143,7 @@ def look(json: Json = False) -> None:
         shown = [{name: _text(value) for name, value in row.items()} for row in found]
         show_rows(found if json else shown, SIGNALS, json=json)
         if any(row["not_checked"] for row in found):
+            # For monitoring: what was not checked must not look like what was found well.
             raise typer.Exit(ExitCode.NEEDS_PERSON)
 
 
@@ -181,6 +185,7 @@ def _number(text: str, *, json: bool) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         stop("Give a number, or default.", ExitCode.USAGE, json=json)
+    # Python reads "NaN" and "Infinity" as numbers; a limit of that kind would never fire.
     if not number.is_finite():
         stop("Give a number, or default.", ExitCode.USAGE, json=json)
     return number

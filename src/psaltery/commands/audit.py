@@ -68,6 +68,7 @@ def search(
             failed=failed or None,
         )
         found = queries.page(wanted, size=most)
+        # Without the bodies: a table of them would be unreadable, and each is a `show` away.
         names = [name for name in queries.EXPORT_FIELDS if name not in ("request", "response")]
         rows = [{name: getattr(entry, name) for name in names} for entry in found]
         show_rows(rows, ROWS, json=json, empty="No entry matches.")
@@ -141,6 +142,7 @@ def verify(
         from psaltery.audit.verify import Period
         from psaltery.audit.verify import verify as look
 
+        # First, so that the entries of the last minute are verified too.
         chain.seal()
         period = Period(_moment(since, json=json), _moment(until, json=json))
         found = look(period, anchor)
@@ -164,6 +166,7 @@ def _write(wanted: "Search", *, json: bool) -> None:
 
     if json:
         for part in queries.json_lines(wanted):
+            # Part by part: an export of years need not fit into memory.
             sys.stdout.buffer.write(part)
         return
     for line in queries.csv_lines(wanted):
@@ -177,4 +180,5 @@ def _moment(text: str, *, json: bool) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         stop(f"{text!r} is no day or moment, such as 2026-11-21.", ExitCode.USAGE, json=json)
+    # UTC, as the log is kept: the same command finds the same on every machine.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

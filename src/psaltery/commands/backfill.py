@@ -38,6 +38,7 @@ def start(
             least = "at least " if reckoned.is_least else ""
             time = f"{reckoned.minutes} minutes, on {reckoned.days} days"
             say(f"{row.name}: {least}{reckoned.calls} calls, {time}.", json=json)
+        # Programs can't answer a question; on a terminal a slip would cost the calls of a day.
         if not (yes or json):
             typer.confirm("Read everything again?", abort=True, err=True)
         backfill.begin(row, reckoned)
@@ -77,6 +78,7 @@ def _one(name: str, *, json: bool) -> "Organisation":
     from psaltery.connections.models import Organisation
 
     rows = list(Organisation.objects.filter(chosen=True).select_related("connection"))
+    # Numbers as well: two organisations may have one name.
     found = [one for one in rows if name in (str(one.pk), one.name)]
     if len(found) != 1:
         known = ", ".join(f"{one.name} ({one.pk})" for one in rows) or "none"
@@ -92,6 +94,7 @@ def _estimate(row: "Organisation", *, count: bool) -> "Estimate | None":
 
     if registry.manifest(row.connection.kind).role != Role.BOOKS:
         return None
+    # To count costs calls as well, so only where it was asked for.
     return estimate.counted(row) if count else estimate.known(row)
 
 

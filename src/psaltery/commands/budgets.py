@@ -52,6 +52,7 @@ def list_(organisation: Names = None, json: Json = False) -> None:
 
         rows = _found(organisation, json=json)
         keys = [row.pk for row in rows]
+        # For all at once: asked one by one, each organisation would cost its own queries.
         coming, waiting = calls.forecasts(keys), calls.pauses(keys)
         told = [_row(row, coming[row.pk], waiting.get(row.pk)) for row in rows]
         show_rows(told, ROWS, json=json, empty="No organisation is synced.")
@@ -102,6 +103,7 @@ def estimate(
         rows: list[Mapping[str, object]] = []
         total = {"calls": 0, "minutes": 0, "days": 1}
         for one in _found(organisation, json=json):
+            # The PSA has no cap by day, so there is nothing to reckon with.
             if registry.manifest(one.connection.kind).role != Role.BOOKS:
                 continue
             found = estimates.counted(one) if count else estimates.known(one)
@@ -166,6 +168,7 @@ def _found(names: list[str] | None, *, json: bool) -> "list[Organisation]":
     rows = list(calls.organisations().order_by("name"))
     if not names:
         return rows
+    # Numbers second: where an organisation is called "12", its number wins.
     known = {row.name.casefold(): row for row in rows} | {str(row.pk): row for row in rows}
     for name in names:
         if name.casefold() not in known:

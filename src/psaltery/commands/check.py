@@ -19,6 +19,7 @@ def check(
     """Look over this installation. Exit 0: right; 1: problems; 4: no database."""
     from psaltery import startup
 
+    # Without `working`: that needs the database, whose absence is one of the findings.
     env = startup.prepare()
     startup.set_up_django()
     from psaltery import installation
@@ -29,6 +30,7 @@ def check(
     else:
         _print(findings)
     levels = {finding.level for finding in findings}
+    # Before the problems: a script waits for a database, and gives up on a wrong setting.
     if installation.unreachable(findings):
         raise typer.Exit(ExitCode.UNREACHABLE)
     if "problem" in levels or (strict and "note" in levels):

@@ -19,6 +19,7 @@ app.add_typer(add, name="add")
 
 Name = Annotated[str, typer.Argument(help="The connection's name or number.")]
 NewName = Annotated[str, typer.Option("--name", help="A name of your choice.")]
+# A file, never an option: other users of the machine can read command lines.
 SecretFile = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="A file that holds the secret.")
 ]
@@ -54,6 +55,7 @@ def xero(
     json: Json = False,
 ) -> None:
     """Add a Xero app and print the address at which to consent."""
+    # Read before anything starts, so that a file that can't be read leaves nothing half done.
     values = {"client_id": client_id, "mode": mode, "client_secret": _secret(client_secret_file)}
     with working(json=json):
         from psaltery.connections import service
@@ -123,6 +125,7 @@ def _content(name: str, *, json: bool) -> str:
 def _pairs(texts: Sequence[str] | None, *, json: bool) -> dict[str, str]:
     pairs = {}
     for text in texts or ():
+        # The first sign alone: keys in base64 end with more of them.
         name, sign, value = text.partition("=")
         if not sign:
             stop(f"{text!r} must read name=value.", ExitCode.USAGE, json=json)
@@ -163,6 +166,7 @@ def organisations(
         from psaltery.connections.models import Connection
 
         found = _found(connection, json=json)
+        # Asked in any other state, the vendor could only refuse.
         if refresh and found.state == Connection.State.CONNECTED:
             service.refresh_organisations(found)
         every = list(found.organisations.all())
@@ -199,6 +203,7 @@ def reconnect(
         from psaltery.connections import service
 
         found = _found(connection, json=json)
+        # What is not given stays: organisations, checkpoints and records hang on this connection.
         values = {**found.fields}
         secret_names = [
             field.name for field in registry.manifest(found.kind).fields if field.secret
@@ -227,8 +232,10 @@ def disconnect(
             f"Disconnect {found.name}? {effects.feeds} feeds of {effects.organisations} "
             "organisations stop; their records stay."
         )
+        # On standard error: what a program reads from the output stays clean.
         if not yes and not typer.confirm(question, err=True):
             raise typer.Exit(ExitCode.USAGE)
+        # First: callbacks can only be taken back with the keys that are then forgotten.
         inbound.leave(found)
         service.disconnect(found)
         show_facts({"name": found.name, "state": found.state}, json=json)
@@ -253,6 +260,7 @@ def reseal(json: Json = False) -> None:
         from psaltery.notify import service as notify
         from psaltery.rmm import keys as rmm
 
+        # Every place of secrets: one that is left out could not be opened once the old key is gone.
         resealed = vault.reseal_all() + notify.reseal_all() + keys.reseal_all()
         resealed += rmm.reseal_all()
         show_facts({"resealed": resealed}, json=json)
@@ -265,12 +273,16 @@ def _sign_in(connection: "Connection", *, json: bool, read_only: bool | None = N
 
     if not registry.manifest(connection.kind).oauth:
         _show_checks(service.connect_with_keys(connection), json=json)
+    # Xero's custom connections: one organisation, no browser and no consent to begin here.
+    # https://developer.xero.com/documentation/guides/oauth2/custom-connections
     elif opening.oauth_app(connection).client_credentials:
         if read_only is not None:
             service.set_read_only(connection, read_only)
         service.connect_app(connection)
         _show_organisations(list(connection.organisations.all()), json=json)
     else:
+        # Shown as well: it must be registered with the app byte for byte, or Xero shows an error
+        # page.
         redirect_uri = consent.callback_address()
         address = service.begin_consent(connection, redirect_uri=redirect_uri, read_only=read_only)
         facts = {"id": connection.pk, "redirect_uri": redirect_uri, "consent_address": address}
@@ -284,12 +296,14 @@ def _sign_in(connection: "Connection", *, json: bool, read_only: bool | None = N
 
 
 def _secret(file: Path | None) -> str:
+    # Editors end a file with a line break, which is no part of a secret.
     return file.read_text(encoding="utf-8").strip() if file else ""
 
 
 def _found(text: str, *, json: bool) -> "Connection":
     from psaltery.connections.models import Connection
 
+    # The name first: a connection may be called by a number.
     found = Connection.objects.filter(name=text).first()
     if found is None and text.isdecimal():
         found = Connection.objects.filter(pk=int(text)).first()
@@ -304,10 +318,12 @@ def _chosen(
 ) -> list["Organisation"]:
     words = [word.strip() for text in wanted for word in text.split(",") if word.strip()]
     if words == ["all"]:
+        # What Xero no longer lets us reach can't be synced, however it was chosen.
         return [one for one in every if one.state != "removed"]
     chosen = []
     for word in words:
         found = [one for one in every if word in (str(one.pk), one.external_id, one.name)]
+        # Never the first of several: a wrong one would be written to.
         if len(found) != 1:
             stop(f"{len(found)} organisations are called {word!r}.", ExitCode.USAGE, json=json)
         chosen += found
@@ -356,4 +372,5 @@ def _show_checks(checks: Sequence["Check"], *, json: bool) -> None:
     ]
     show_rows(rows, CHECK_ROWS, json=json)
     if not all(check.ok for check in checks):
+        # The rows are shown first: the exit code says that something is wrong, they say what.
         raise typer.Exit(ExitCode.PROBLEMS)

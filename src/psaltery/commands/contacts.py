@@ -80,6 +80,7 @@ def list_(organisation: OrganisationOption = "", json: Json = False) -> None:
         ]
         told = [_row(row) for row in found]
         show_rows(told, ROWS, json=json, empty="No contact waits for a company.")
+    # So that a nightly script can tell somebody; outside the block, which ends what it began.
     if found:
         raise typer.Exit(ExitCode.NEEDS_PERSON)
 
@@ -99,6 +100,7 @@ def link(
         one = _organisation(organisation, json=json)
         firm = _company(company, json=json)
         decision = service.settle(one, _contact_id(one, contact, json=json), firm)
+        # At once: the documents that waited for this pair are what it was made for.
         released = push.reconsider_companies(firm.connection, [firm.external_id])
         show_facts({**_told(decision), "released": released}, json=json)
 
@@ -215,6 +217,7 @@ def _contact_id(organisation: "Organisation", text: str, *, json: bool) -> str:
     from psaltery.ledger.models import Customer
 
     rows = Customer.objects.filter(organisation=organisation)
+    # Two are enough to know that the name is not unique; guessing could pair the wrong customer.
     found = list(rows.filter(Q(external_id=text) | Q(name__iexact=text))[:2])
     if len(found) != 1:
         what = "Several contacts are" if found else "No contact is"
@@ -228,6 +231,7 @@ def _company(text: str, *, json: bool) -> "Company":
     from psaltery.desk.models import Company
 
     rows = Company.objects.filter(deleted=False).select_related("connection")
+    # The identifier is unique in ConnectWise, names are not.
     found = list(rows.filter(Q(identifier__iexact=text) | Q(name__iexact=text))[:2])
     if len(found) != 1:
         what = "Several companies are" if found else "No company is"

@@ -52,6 +52,7 @@ def list_(
         from psaltery.hub import queries
         from psaltery.web.searching import searched
 
+        # The page's own search, so that both find the same.
         rows = searched(queries.customers(), ["name"], search)
         if risk:
             rows = rows.filter(risk=risk)
@@ -60,6 +61,7 @@ def list_(
 
 
 def _row(row: Any) -> dict[str, Any]:
+    # As text with two places: a program that read floats would lose cents.
     money = {name: f"{getattr(row, name):.2f}" for name in ("outstanding", "overdue", "invoiced")}
     return {
         "id": row.pk,
@@ -81,6 +83,7 @@ def show(number: Number, json: Json = False) -> None:
         from psaltery.hub import queries
 
         row = _customer(number, json=json)
+        # Where people are: what is overdue turns with their midnight.
         today = timezone.localdate()
         money = [
             {
@@ -140,6 +143,7 @@ def timeline(
         found = page_of(_customer(number, json=json), kind or list(KINDS), after)
         rows = [
             {
+                # An invoice has a day and no hour: a midnight would look like one.
                 "at": event.day if event.whole_day else event.at,
                 "kind": event.kind,
                 "title": event.title,
@@ -171,6 +175,7 @@ def billing(
 
         if how not in Customer.Billing.values or (how == Customer.Billing.PARENT and to is None):
             stop("Say normal, internal, charity, or parent with --to.", ExitCode.USAGE, json=json)
+        # Looked up before anything is changed: a wrong number changes nothing.
         parent = _customer(to, json=json) if to is not None else None
         row = _customer(number, json=json)
         set_billing(row, how, parent)

@@ -33,6 +33,7 @@ def demo(
 
     options = drive.Options(
         port=port,
+        # Absolute: the processes it starts must find it whatever folder they run in.
         folder=data.absolute(),
         seed=seed,
         live=not no_live,
@@ -42,6 +43,7 @@ def demo(
     )
     try:
         code = drive.run(options, _say_json if json else typer.echo)
+    # Refused before anything began: another option is needed, and nothing has to be cleared up.
     except drive.DemoRefused as refused:
         stop(str(refused), ExitCode.USAGE, json=json)
     except (StageFailed, Failure) as failed:

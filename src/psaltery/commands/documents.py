@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show, force and skip documents.", no_args_is_help=True)
 
+# Numbers repeat: a credit memo or another PSA may have the same one, so each row has its own id
+# too.
 Number = Annotated[str, typer.Argument(help="A document's number, or #id as the list shows it.")]
 Numbers = Annotated[list[str], typer.Argument(help="Numbers of documents, or #id of the list.")]
 Kind = Annotated[str, typer.Option(help="invoice, credit_memo, bill or expense.")]
@@ -110,12 +112,14 @@ def force(
         from psaltery.sync import force as forcing
 
         filters = _filters(state, kind, organisation, since, until, json=json)
+        # With neither it would be every document there is, each for a call to the PSA.
         if bool(numbers) == bool(filters or customer):
             stop("Give numbers, or filters, and not both.", ExitCode.USAGE, json=json)
         if numbers:
             rows = [_one(number, json=json) for number in numbers]
         else:
             rows = _found(filters, customer, yes=yes or json, json=json)
+        # One line in the audit log for many: who forced them, and which.
         if len(rows) == 1:
             forcing.document(rows[0])
         else:
@@ -139,6 +143,7 @@ def skip(
         ids = [_one(number, json=json).pk for number in numbers]
         count = forcing.take_up(ids) if undo else service.skip(ids, actor())
         show_facts({"taken up" if undo else "skipped": count, "of": len(ids)}, json=json)
+        # What is being sent can't be skipped: it may be in the books already.
         if count < len(ids):
             raise typer.Exit(ExitCode.PROBLEMS)
 
@@ -165,6 +170,7 @@ def _found(filters: dict[str, Any], customer: str, *, yes: bool, json: bool) -> 
     from psaltery.web.searching import searched
 
     found = searched(queries.documents().filter(**filters), ["company_name"], customer)
+    # The newest: somebody waits for those, and old ones rarely change.
     rows = list(found.order_by("-issued_on", "-pk")[: forcing.MOST])
     if not rows:
         stop("No document matches.", ExitCode.USAGE, json=json)
@@ -193,6 +199,7 @@ def _one(number: str, *, json: bool) -> "Document":
     if number.startswith("#") and identity.isdecimal():
         found = list(rows.filter(pk=int(identity)))
     else:
+        # Five are enough to be named in the answer.
         found = list(rows.filter(number=number).order_by("pk")[:5])
     if not found:
         stop(f"There is no document {number}.", ExitCode.USAGE, json=json)
@@ -248,6 +255,7 @@ def _line(pair: Any) -> dict[str, object]:
 def _attempts(row: "Document") -> list[dict[str, object]]:
     from psaltery.posting.models import Attempt
 
+    # Without the payloads: they are in the audit log, with the vendor's answers.
     names = ("booked_at", "action", "state", "key", "settled_at", "problems", "warnings")
     return list(Attempt.objects.filter(document=row).order_by("-pk").values(*names))
 

@@ -37,6 +37,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List exceptions, the most money first."""
+    # A misspelt word would find nothing, and "Nothing waits for a person" would be a lie.
     if state not in ("open", "snoozed", "resolved", "all"):
         stop(f"There is no state {state!r}.", ExitCode.USAGE, json=json)
     if by not in ("money", "age"):
@@ -93,6 +94,7 @@ def repair(
 
         card = _one(number, json=json)
         released = repairs.repair(card, name, _answers(answer or [], json=json), actor())
+        # The repair closed it by a row of its own; what this one holds is from before.
         card.refresh_from_db()
         show_facts({"resolution": card.resolution, "released": released}, json=json)
 
@@ -126,6 +128,7 @@ def assign(
         from psaltery.review import service
 
         card = _one(number, json=json)
+        # Who may not sign in any more would never see it.
         person = Person.objects.filter(email=owner.strip().lower(), is_active=True).first()
         if person is None and owner != "nobody":
             stop(f"There is nobody with the address {owner}.", ExitCode.USAGE, json=json)
@@ -196,6 +199,7 @@ def _morning(until: str, *, json: bool) -> datetime:
         day = datetime.fromisoformat(until).date() if until else now().date() + timedelta(days=1)
     except ValueError:
         stop(f"{until!r} is no day, such as 2026-11-28.", ExitCode.USAGE, json=json)
+    # In UTC: a command has no person, and so no time zone.
     moment = datetime.combine(day, time(8), UTC)
     if moment <= now():
         stop("Choose a day after today.", ExitCode.USAGE, json=json)

@@ -71,6 +71,7 @@ def list_(
             for row in _keys(one, _shown(one, only, json=json), gaps=gaps, every=every)
         ]
         show_rows(rows, MAPPING_ROWS, json=json, empty="No gaps." if gaps else "Nothing is mapped.")
+    # Outside the block: the table is complete before the exit code says that it is not empty.
     if gaps and rows:
         raise typer.Exit(ExitCode.NEEDS_PERSON)
 
@@ -137,6 +138,8 @@ def set_(
         one = _organisation(organisation, json=json)
         name = _lists(list_name, json=json)[0]
         targets = Targets(one, name)
+        # Checked against the organisation's own lists: nothing that is not in the books gets
+        # mapped.
         found = targets.resolve(target)
         row = set_mapping(one, name, key_kind, key, found)
         facts = {"organisation": one.name, "list": name, "key_kind": key_kind, "key": row.key}
@@ -188,10 +191,13 @@ def import_(
         from psaltery.mapping import csv_io
 
         text = csv_io.decoded(file.read_bytes())
+        # Every row is judged before one is saved: half a file would leave nobody knows what.
         report = csv_io.check_mappings(text, _organisations("", json=json))
         saves = _saves(report, check=check, good_rows=good_rows)
         if saves:
             csv_io.save_mappings(report.good)
+            # Once for each organisation, not for each row: every pass decides about all that it
+            # holds.
             for one in {mapping.organisation for mapping in report.good}:
                 lists = {mapping.list for mapping in report.good if mapping.organisation == one}
                 _again(one, sorted(lists))
@@ -319,6 +325,8 @@ def import_rules(
         report = csv_io.check_routes(text, psa, _organisations("", json=json))
         saves = _saves(report, check=check, good_rows=good_rows)
         if saves:
+            # All at once: rules are tried in order, and a mixture of old and new could send
+            # documents astray.
             csv_io.replace_routes(psa, report.good)
             say(f"{reroute(psa)} documents are routed anew.", json=json)
         _show_report(report, saved=saves, json=json)
@@ -331,6 +339,7 @@ def _psa(name: str, *, json: bool) -> "Connection":
     found = [
         row for row in rows if not name or name.casefold() in (row.name.casefold(), str(row.pk))
     ]
+    # With several PSAs none is taken for granted: rules of one must not land at another.
     if len(found) != 1:
         known = ", ".join(row.name for row in rows) or "none"
         problem = f"No PSA “{name}”." if name else "Name the PSA's connection."

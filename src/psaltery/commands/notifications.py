@@ -32,6 +32,7 @@ def list_(json: Json = False) -> None:
         from psaltery.notify import service, wording
         from psaltery.notify.models import Rule
 
+        # Rules are made when first asked for; without this the list would leave people out.
         service.make_missing()
         rules = Rule.objects.select_related("recipient__person").prefetch_related("organisations")
         rows = [
@@ -125,5 +126,6 @@ def _row(message: "Message") -> dict[str, object]:
 
 def _show(message: "Message", *, json: bool) -> None:
     show_facts(_row(message), json=json)
+    # "uncertain" counts too: it may have arrived, and a script must not take that for sure.
     if message.state in ("failed", "uncertain", "booked"):
         raise typer.Exit(ExitCode.UNREACHABLE)

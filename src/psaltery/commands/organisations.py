@@ -71,6 +71,7 @@ def set_(
         values = dict(_pair(text, json=json) for text in given or ())
         values |= {"lock": lock} if lock else {}
         values |= {"next_lock_on": next_lock} if next_lock else {}
+        # One call with all of it: saved together, or refused together.
         changed = organisations.change(row, _wanted(row, values, every or [], calls, json=json))
         show_facts({"changed": changed.words, "decided_again": changed.released}, json=json)
 
@@ -87,6 +88,7 @@ def forecast(name: Annotated[str, typer.Argument()] = "", json: Json = False) ->
             show_rows(found, {}, json=True)
         for one in () if json else found:
             _say_forecast(one)
+    # So that a script of the last days of a month can warn somebody.
     if any(one["documents"] for one in found):
         raise typer.Exit(ExitCode.NEEDS_PERSON)
 
@@ -117,6 +119,7 @@ def _books() -> list["Organisation"]:
     from psaltery.adapters import registry
     from psaltery.adapters.contract import Role
 
+    # Only books are locked; a PSA site has no period to miss.
     kinds = {manifest.kind for manifest in registry.manifests(Role.BOOKS)}
     return [one for one in _all() if one.connection.kind in kinds]
 
@@ -180,6 +183,7 @@ def _wanted(
     from psaltery.sync.forms import policy_with
     from psaltery.sync.organisations import Wanted
 
+    # By the page's form: both accept the same values, with the same words.
     policy = policy_with(row, values) if values else None
     seconds: dict[str, int] = {}
     names = list(row.feeds.values_list("name", flat=True))

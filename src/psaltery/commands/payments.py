@@ -64,6 +64,7 @@ def refunds(
     with working(json=json):
         from psaltery.ledger.queries import refunds as found
 
+        # Deleted ones never happened: shown, money would seem to have gone out twice.
         rows = found().filter(state="active").order_by("-paid_on", "-pk")[:limit]
         told = [
             {

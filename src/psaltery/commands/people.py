@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Add people, list them, set their passwords.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The e-mail address they sign in with.")]
+# A file or standard input, never an option: other users of the machine can read command lines.
 PasswordFile = Annotated[
     str,
     typer.Option(help="File with the password, - for standard input. Without it a link is made."),
@@ -49,6 +50,7 @@ def add(
             stop(f"{role} is no role: viewer, bookkeeper or admin.", ExitCode.USAGE, json=json)
         password = _password(password_file, json=json)
         if password is not None:
+            # Before the person is made: a refused password must not leave one without.
             service.validate_password(password)
         person = service.add_person(email, name, Role(role), password=password, time_zone=time_zone)
         show_facts(_facts(person, link=password is None), json=json)
@@ -71,6 +73,7 @@ def password(email: Email, password_file: PasswordFile = "", json: Json = False)
         from psaltery.accounts import service
         from psaltery.accounts.models import Person
 
+        # Addresses are kept in small letters, so that one person can't be two.
         person = Person.objects.filter(email=email.strip().lower()).first()
         if person is None:
             stop(f"Nobody has the address {email}.", ExitCode.PROBLEMS, json=json)
@@ -103,6 +106,7 @@ def _password(file: str, *, json: bool) -> str | None:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except OSError as error:
         stop(f"Can't read {file}: {error.strerror}", ExitCode.USAGE, json=json)
+    # The line's end alone: blanks may be part of a password.
     return text.rstrip("\r\n")
 
 

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
 
 def as_json(value: object) -> str:
     """JSON text; dates, money and the like as their text, never as floats."""
+    # Text and not floats: a cent must survive every program that reads it.
     return json.dumps(value, default=str, ensure_ascii=False, indent=2)
 
 
@@ -48,9 +49,11 @@ def show_rows(
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for heading in columns.values():
+            # Folded, not cut: the end of a sentence often says what to do.
             table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(*("" if row[name] is None else str(row[name]) for name in columns))
+        # Names from outside may hold brackets, which would be read as colours.
         Console().print(table, markup=False)
 
 
@@ -72,6 +75,7 @@ def say(text: str, *, json: bool = False) -> None:
 
 def stop(text: str, code: ExitCode, *, json: bool = False) -> NoReturn:
     """Ends the command with a sentence that says what to do. Raises typer.Exit."""
+    # As JSON it goes to standard output: a program reads one place, whatever happens.
     typer.echo(as_json({"error": text}) if json else text, err=not json)
     raise typer.Exit(code)
 

@@ -24,6 +24,8 @@ def run(json: Json = False) -> None:
     from psaltery import processes, startup, supervisor
     from psaltery.environment import environment
 
+    # Before anything starts: found out by the server, PostgreSQL would have been started for
+    # nothing.
     _port_is_free(environment(), json)
     # Before PostgreSQL starts, which would otherwise become somebody else's to clear away.
     processes.adopt_orphans()
@@ -73,6 +75,7 @@ def migrate(
     startup.set_up_django()
     from psaltery import migrations
 
+    # Changes nothing, so that a deployment can ask first and wait for a person.
     if check and migrations.pending():
         stop(startup.BEHIND, ExitCode.NEEDS_PERSON, json=json)
     applied = [] if check else migrations.migrate(database.address(env))
@@ -85,6 +88,7 @@ def migrate(
 def _port_is_free(env: "Environment", json: bool) -> None:
     family = socket.AF_INET6 if ":" in env.bind else socket.AF_INET
     with socket.socket(family) as probe:
+        # As the server does: a port that was closed a second ago is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((env.bind, env.port))

@@ -12,6 +12,7 @@ def working(*, json: bool) -> Iterator[None]:
     command with its sentence and exit code."""
     from psaltery import startup
 
+    # Before any model is imported: settings are read now, not when the program is loaded.
     startup.start()
     from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, TryLater
     from psaltery.audit.actor import acting_as
@@ -19,6 +20,8 @@ def working(*, json: bool) -> Iterator[None]:
     try:
         with acting_as("command line"):
             yield
+    # The four failures have an exit code each: a script can wait for a vendor, and call a person
+    # for a consent.
     except BadSettings as failure:
         stop(f"{failure.which}: {failure}", ExitCode.USAGE, json=json)
     except NeedsReconnect as failure:

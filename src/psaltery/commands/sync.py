@@ -22,6 +22,7 @@ OrganisationOption = Annotated[
 Wait = Annotated[
     bool, typer.Option("--wait", help="Let the worker do it, and wait until it has done so.")
 ]
+# A first reading takes minutes to an hour; longer means that no worker runs.
 WAIT_SECONDS = 3600
 FEED_ROWS = {
     "organisation": "Organisation",
@@ -84,6 +85,7 @@ def pull(
             _read_feeds(feeds, full=full, json=json)
         rows = [_feed_row(one) for one in _fresh(feeds)]
         show_rows(rows, FEED_ROWS, json=json, empty="Nothing to read.")
+    # One that waits for a limit is no failure: it goes on by itself.
     if any(row["state"] == "failed" for row in rows):
         raise typer.Exit(ExitCode.PROBLEMS)
 
@@ -136,6 +138,7 @@ def _feeds(organisations: list[str] | None, names: list[str] | None, *, json: bo
             listed = ", ".join(sorted(known))
             stop(f"No feed {', '.join(unknown)}. Known: {listed}.", ExitCode.USAGE, json=json)
         feeds = feeds.filter(name__in=names)
+    # The PSA first, by its kind's name; within a system in the order in which feeds were made.
     return list(feeds.order_by("organisation__connection__kind", "organisation", "pk"))
 
 
@@ -174,6 +177,7 @@ def _read_feeds(feeds: list["Feed"], *, full: bool, json: bool) -> None:
         for feed in feeds:
             shown.update(task, description=f"{feed.organisation.name}: {feed.name}")
             try:
+                # Short slices, so that Ctrl-C stops between two pages with the checkpoint kept.
                 while engine.pull(feed.pk, Priority.INTERACTIVE, seconds=2):
                     pass
             except Failure as failure:
@@ -194,6 +198,7 @@ def _await_feeds(feeds: list["Feed"], *, json: bool) -> None:
     with progress(json=json) as shown:
         task = shown.add_task("The worker reads", total=len(feeds))
         while time.monotonic() < until:
+            # A feed that pauses counts as done: nobody knows how long its vendor lets it wait.
             done = [one for one in _fresh(feeds) if one.state not in ("running", "queued")]
             shown.update(task, completed=len(done))
             if len(done) == len(feeds):
@@ -217,6 +222,8 @@ def _post_here(organisation: "Organisation", *, json: bool) -> dict[str, object]
             shown.update(task, completed=run.read)
 
         try:
+            # In this order: only what is in the books may be marked, and only then does money
+            # belong to it.
             while push.post(organisation.pk, Priority.INTERACTIVE, progress=tell):
                 pass
             while push.mark(organisation.pk):
@@ -253,6 +260,7 @@ def _post_by_worker(organisation: "Organisation", *, json: bool) -> dict[str, ob
     from psaltery.sync import queue
 
     before = _waiting(organisation)
+    # Jobs are deferred within a transaction: the worker sees them with its commit.
     with transaction.atomic():
         queue.post(organisation.pk, Priority.INTERACTIVE)
     until = time.monotonic() + WAIT_SECONDS

@@ -56,6 +56,7 @@ def tieout(
         from psaltery.matching.tieout import service
 
         wanted = _wanted(organisation, json=json)
+        # By the mirrors as they are; how old they are is part of the result.
         if run:
             found = [service.tie_out(one, "command line") for one in wanted]
         else:
@@ -97,6 +98,7 @@ def _show(found: "list[TieOut]", *, documents: bool, json: bool) -> None:
 
 def _code(found: "list[TieOut]", wanted: int) -> ExitCode:
     states = {row.state for row in found}
+    # The worst first: a cent that nobody can explain outweighs what was not checked.
     if "unexplained" in states:
         return ExitCode.PROBLEMS
     if "not_checked" in states or len(found) < wanted:

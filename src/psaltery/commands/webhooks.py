@@ -30,6 +30,7 @@ ROWS = {
     "replayed_at": "Replayed",
 }
 TEST_ROWS = {"ok": "", "name": "What", "detail": ""}
+# As on the page: feeds go back to the oldest event, so more events bring nothing more.
 MOST_REPLAYED = 10_000
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -67,6 +68,8 @@ def replay(
     with working(json=json):
         from psaltery.sync.replay import replay as replay_events
 
+        # Without either it would be all events ever kept, and the feeds would be read from far
+        # back.
         if not event and not since:
             stop("Say which events: --id or --since.", ExitCode.USAGE, json=json)
         found = _found(connection, json=json)
@@ -76,6 +79,7 @@ def replay(
         done = replay_events(found, events[:MOST_REPLAYED])
         facts = {"events": done.events, "feeds": done.feeds, "busy_feeds": done.busy}
         show_facts(facts, json=json)
+    # Not all was replayed: a script should try again.
     if done.busy:
         raise typer.Exit(ExitCode.PROBLEMS)
 
@@ -118,6 +122,7 @@ def key(
         if file:
             keys.add(found, file.read_text(encoding="utf-8"))
         for row in keys.of(found):
+            # By its last letters: the key itself is never shown again.
             if remove and row.hint == remove:
                 keys.remove(row)
         columns = {"hint": "Ends in", "added_at": "Added", "used_at": "Last used"}
@@ -141,6 +146,7 @@ def real_time_(
         found = _found(connection, json=json)
         if found.kind != real_time.KIND:
             stop(f"{found.name} is no ConnectWise connection.", ExitCode.USAGE, json=json)
+        # To ask makes no call; to switch changes callbacks at ConnectWise.
         row = real_time.of(found) if on is None else real_time.switch(found, on)
         facts = {
             "wanted": row.wanted,
