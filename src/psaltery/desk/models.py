@@ -208,9 +208,11 @@ class Document(Mirrored):
     agreement_type = models.CharField(max_length=128)
     ticket_id = models.CharField(max_length=64)
     applied_to = models.CharField(max_length=64)
+    # In a batch of the PSA's accounting, ours or another connector's.
     posted = models.BooleanField()
     vendor_number = models.CharField(max_length=128)
     custom = models.JSONField(default=dict)  # caption → value
+    # In the row, not in a table: they are replaced with their document, as a whole.
     lines = models.JSONField(default=list)  # records.psa.DocumentLine, amounts as text
     fingerprint = models.CharField(max_length=64)  # of what the books would show; see service
 

@@ -74,10 +74,12 @@ _DOCUMENT = (
 
 
 def _documents(connection: Connection, records: list[psa.Document], stored: Stored) -> None:
+    # Before they are stored, since storing replaces them.
     before = _fingerprints(connection, records)
     key = ("connection_id", "kind", "external_id")
     changed = store(Document, key, _DOCUMENT, (_document_row(connection.id, d) for d in records))
     stored.changed += len(changed)
+    # Touched is more than changed: new payments on a document matter to matching alone.
     stored.touched += [change.id for change in changed]
     marks = {(str(d.kind), d.external_id): fingerprint(d) for d in records}
     stored.documents += [
@@ -189,6 +191,7 @@ def mark_gone(connection: Connection, kind: str, external_id: str) -> int | None
     if found is None:
         return None
     found.gone = True
+    # No real hash is this: a document that comes back is decided about anew.
     found.fingerprint = "gone"
     found.save(update_fields=["gone", "fingerprint"])
     return found.id

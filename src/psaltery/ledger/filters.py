@@ -42,8 +42,10 @@ class OfCustomer:
     def chosen(self, query: QueryDict) -> Customer | None:
         """The contact that the address names."""
         number = query.get(self.name, "")
+        # Anybody may type an address: what is no bigint must not reach the database.
         if not (number.isascii() and number.isdecimal() and len(number) < 18):
             return None
+        # Asked by the list, its count and its template: one query for all of them.
         if number not in self._asked:
             self._asked[number] = Customer.objects.filter(pk=int(number)).first()
         return self._asked[number]
@@ -51,6 +53,7 @@ class OfCustomer:
     def shown(self, query: QueryDict) -> dict[str, Any]:
         """What the template needs."""
         rest = query.copy()
+        # The place in the list is one of the narrower list: without the filter it leads nowhere.
         for gone in (self.name, "after", "before"):
             rest.pop(gone, None)
         return {"name": self.name, "chosen": self.chosen(query), "rest": rest.urlencode()}

@@ -43,6 +43,8 @@ class Customer(Mirrored):
     is_customer = models.BooleanField()
     is_supplier = models.BooleanField()
     state = models.CharField(max_length=16)
+    # Xero keeps the loser of a merge, and names the winner here.
+    # https://developer.xero.com/documentation/api/accounting/contacts
     merged_into = models.CharField(max_length=100)
     name_key = models.CharField(max_length=500, db_index=True)  # normalised, see kit.text
 
@@ -80,6 +82,7 @@ class BillingInvoice(Mirrored):
     amount_paid = models.DecimalField(**MONEY)
     amount_credited = models.DecimalField(**MONEY)
     url = models.TextField()
+    # A template in the books may bill what an agreement of the PSA bills too: told by this.
     repeating_id = models.CharField(max_length=100)
 
     class Meta:

@@ -122,6 +122,8 @@ def totals(rows: QuerySet[Any], amount: str, open_amount: str = "") -> list[Tota
         sums["open"] = Sum(open_amount)
     plain = rows.order_by().values("currency").annotate(**sums).order_by("-count", "currency")
     try:
+        # A transaction of its own: the time limit ends with it, and a query that was cancelled
+        # spoils nothing around it.
         with transaction.atomic():
             _limit_time()
             found = list(plain)
@@ -139,6 +141,7 @@ def totals(rows: QuerySet[Any], amount: str, open_amount: str = "") -> list[Tota
 
 def _limit_time() -> None:
     with connection.cursor() as cursor:
+        # `true` is for this transaction only; SET itself takes no parameters.
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(TOTALS_TIMEOUT_MS)])
 
 

@@ -46,6 +46,7 @@ def remember(organisation: Organisation, records: Sequence[Any]) -> Stored:
     stored.changed += _credit_memos(organisation, source, by_type[books.CreditNote])
     stored.changed += _unallocated(organisation, source, by_type[books.Unallocated])
     stored.changed += _settlements(organisation, source, by_type[books.Settlement], stored)
+    # These come with all their allocations: what is stored and not among them was undone.
     sources = by_type[books.CreditNote] + by_type[books.Unallocated]
     stored.changed += _drop_missing(organisation, sources, by_type[books.Settlement], stored)
     return stored
@@ -115,12 +116,14 @@ def _lines(
         BillingInvoiceLine.objects.filter(
             organisation=organisation, invoice_external_id__among=replaced
         ).delete()
+    # Should an invoice be there twice, its lines must not be: its last state counts.
     unique = {invoice.external_id: invoice for invoice in invoices}
     append(BillingInvoiceLine, _LINE, _line_rows(organisation.id, unique.values()))
 
 
 def _line_rows(organisation: int, invoices: Iterable[books.Invoice]) -> Iterable[tuple[Any, ...]]:
     for invoice in invoices:
+        # The place keeps their order: the database promises none.
         for position, line in enumerate(invoice.lines):
             yield (
                 organisation, invoice.external_id, position, line.external_id, line.description,
@@ -209,12 +212,14 @@ def _drop_missing(
     present = [settlement.external_id for settlement in settlements]
     missing = BillingPayment.objects.filter(
         organisation=organisation,
+        # Not payments: those are records of their own, and come back as deleted.
         touch__in=("credit_note", "overpayment", "prepayment"),
         touch_external_id__in=[record.external_id for record in sources],
         state="active",
     ).exclude(external_id__in=present)
     invoices = list(missing.values_list("invoice_external_id", flat=True))
     stored.touched_invoices.update(filter(None, invoices))
+    # Kept as deleted rather than taken away, so that a page can say what was undone.
     return missing.update(state="deleted") if invoices else 0
 
 
@@ -244,6 +249,8 @@ def _accounts(organisation: Organisation, accounts: Sequence[books.Account]) -> 
         )
         for a in accounts
     )  # fmt: skip
+    # Xero gives these lists whole each time, so what is not in one is gone. Kept as inactive: a
+    # mapping that still names it must be able to say so.
     changed = len(store(LedgerAccount, _KEY, columns, rows, aside=()))
     gone = LedgerAccount.objects.filter(organisation=organisation, active=True).exclude(
         external_id__in=[account.external_id for account in accounts]
@@ -270,6 +277,7 @@ def _tracking(organisation: Organisation, categories: Sequence[books.TrackingCat
     )
     options = [(category, option) for category in categories for option in category.options]
     rows = (
+        # An option of an archived category can't be chosen, whatever it says itself.
         (organisation.id, o.external_id, c.external_id, c.name, o.name, o.active and c.active)
         for c, o in options
     )

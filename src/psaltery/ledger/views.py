@@ -145,12 +145,14 @@ def _number(row: BillingInvoice) -> str:
 
 
 def _is_open(row: BillingInvoice) -> bool:
+    # Drafts have an amount due too, but nobody owes it yet.
     return row.status == "authorised" and row.amount_due > 0
 
 
 def _due(row: BillingInvoice) -> SafeString:
     if row.due_on is None:
         return NOTHING
+    # The day where the person is, as the date beside it.
     late = (timezone.localdate() - row.due_on).days
     if late <= 0 or not _is_open(row):
         return day(row.due_on)
@@ -172,6 +174,7 @@ def invoice(request: HttpRequest, number: int) -> HttpResponse:
     """One invoice: lines, what was paid on it, and the PSA's document that it is."""
     rows = BillingInvoice.objects.select_related("organisation__connection")
     row = get_object_or_404(rows, pk=number)
+    # By ids: the PSA's number may differ where a person chose another one in the books.
     link = Link.objects.filter(organisation=row.organisation, books_id=row.external_id)
     document = link.select_related("document").first()
     values = {
@@ -192,6 +195,7 @@ def invoice(request: HttpRequest, number: int) -> HttpResponse:
 
 def _rate(row: BillingInvoice) -> str:
     """The rate of exchange, where one was needed."""
+    # Of the base currency a rate tells nobody anything.
     foreign = row.currency != row.organisation.base_currency
     return queries.plain_number(row.rate) if foreign and row.rate else ""
 
@@ -261,6 +265,7 @@ def _touch_state(row: BillingPayment) -> SafeString:
 
 
 def _by_invoice(rows: Rows, text: str) -> Rows:
+    # A query within the query: the ids of a million invoices never come to Python.
     found = searched(queries.invoices().select_related(None), ["number", "customer_name"], text)
     return rows.filter(invoice_external_id__in=found.values("external_id"))
 
@@ -394,6 +399,7 @@ class Sums:
     open_label: str = ""
 
 
+# Shown in the list, never in its sums: nothing came of them.
 _VALID = {"status": ("voided", "deleted")}
 TOTALS = {
     "invoices": Sums(_invoices, _VALID, "total", "invoiced", "amount_due", "open"),
@@ -410,6 +416,7 @@ def totals(request: HttpRequest, page: str) -> HttpResponse:
     if page not in TOTALS:
         raise Http404(page)
     sums = TOTALS[page]
+    # The filters of the page that asks; this address of its own has none.
     seen = urlsplit(request.headers.get("HX-Current-URL", "")).query or request.META["QUERY_STRING"]
     request.GET = QueryDict(seen)
     rows = sums.page().found(request)

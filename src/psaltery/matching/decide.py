@@ -116,7 +116,7 @@ def _cash(parts: Sequence[Part], shown: Shown) -> Decision:
     """One record: the sum, dated by the latest part."""
     amount = cents(sum((part.amount for part in parts), ZERO))
     dates = [part.paid_on for part in parts if part.paid_on is not None]
-    # ConnectWise shows a record of zero as a payment; none at all is what the books have.
+    # Removed, not set to zero: the books have no payment there any more either.
     if amount == ZERO or not dates:
         if shown.payment_id:
             return DeletePayment(shown.payment_id)

@@ -44,6 +44,7 @@ def note_changes(moment: datetime) -> int:
         (row.connection_id, row.kind, row.external_id): row.values
         for row in AgreementSeen.objects.iterator(chunk_size=5_000)
     }
+    # By site and kind: the first reading of a site must not tell of hundreds of new agreements.
     known = {key[:2] for key in before}
     changes, seen = [], []
     for connection_id, kind, key, agreement, customer, name, values in _rows():
@@ -59,6 +60,7 @@ def note_changes(moment: datetime) -> int:
                     sentence=sentence,
                 )
             )
+    # In the same transaction as the changes: a crash between them would tell them twice or never.
     _keep(seen)
     AgreementChange.objects.bulk_create(changes, batch_size=1_000)
     return len(changes)

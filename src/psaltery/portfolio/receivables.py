@@ -30,5 +30,6 @@ def dso_countback(
 
 def _days(month: date, today: date) -> int:
     if (month.year, month.month) == (today.year, today.month):
+        # The month under way has only had these days to sell in.
         return today.day
     return monthrange(month.year, month.month)[1]

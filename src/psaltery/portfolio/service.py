@@ -126,6 +126,8 @@ def refresh(*, thorough: bool = False) -> bool:
 
 def _may_work() -> bool:
     with connection.cursor() as cursor:
+        # Tried, not waited for: who comes second would only do the same work again. It ends with
+        # the transaction, also when the process dies.
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", [_LOCK])
         row = cursor.fetchone()
     return bool(row and row[0])

@@ -14,6 +14,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _e(title: str, advice: str, *repairs: str, severity: str = "error") -> Entry:
+    # Retry last, and nearly always: a cause may be mended where we can't see it.
     return Entry(title=title, advice=advice, repairs=(*repairs, "retry"), severity=severity)
 
 
@@ -197,6 +198,7 @@ CATALOGUE: dict[str, Entry] = {
         "repost",
         "accept_books",
     ),
+    # No retry: while it is open in the PSA there is nothing that could be written.
     "reopened": Entry(
         title="It was reopened in the PSA",
         advice="Close it again in the PSA; what changed is then written to the books.",
@@ -284,12 +286,14 @@ CATALOGUE: dict[str, Entry] = {
     "payment_locked": _e("The payment's date is locked", "Move the lock date."),
     "payment_account_invalid": _e("The account takes no payments", "Choose another account."),
     "reconciled": _e("The payment is reconciled", "Undo the reconciliation in the books."),
+    # No repair: a button that silences this one would be the first that an intruder presses.
     "audit_changed": Entry(
         title="The audit log is not as it was sealed",
         advice="Somebody changed the database behind Psaltery, or a backup was brought back. "
         "`psaltery audit verify` names every entry; compare with your last backup.",
         repairs=(),
     ),
+    # No repair: it closes only by being explained, never by being pressed away.
     "tieout_unexplained": Entry(
         title="The tie-out has a difference that nothing explains",
         advice="Open the tie-out, look at the documents that it names on both sides, and tie out "
@@ -297,6 +301,8 @@ CATALOGUE: dict[str, Entry] = {
         repairs=(),
     ),
     # Connections
+    # A 401 may mean a token that ran out, which is renewed unseen, or a consent that is gone.
+    # https://developer.xero.com/documentation/api/accounting/responsecodes
     "token_revoked": _e(
         "The connection was revoked",
         "The sign-in was refused and could not be renewed (401): somebody disconnected the app at "
@@ -318,6 +324,8 @@ CATALOGUE: dict[str, Entry] = {
         "again 2 days before the end.",
         "reconnect",
     ),
+    # Xero answers this with 401 too, where to renew the token never helps.
+    # https://developer.xero.com/faq/granular-scopes
     "scope_missing": _e(
         "A permission was not granted",
         "The app may not do this with the permissions it was given (401, insufficient scope). "
@@ -337,6 +345,8 @@ CATALOGUE: dict[str, Entry] = {
         "minutes and goes on by itself; other organisations are not affected. When it lasts, ask "
         "the vendor's support.",
     ),
+    # Xero tells its 429s apart by a header, X-Rate-Limit-Problem: minute, day or concurrent.
+    # https://developer.xero.com/documentation/guides/oauth2/limits/
     "minute_limit": Entry(
         title="The calls of this minute are used up",
         advice="The vendor answered 429 for the minute: another app shares the organisation's "
@@ -426,6 +436,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
 }
 
+# Vendors bring new refusals without notice: an unknown code must still make a card.
 _UNKNOWN = CATALOGUE["rejected"]
 
 

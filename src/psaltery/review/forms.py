@@ -51,6 +51,7 @@ class MapForm(RepairForm):
         target.label, target.choices = label, [("", "Choose…"), *choices]
         scope = self.fields["scope"]
         assert isinstance(scope, forms.ChoiceField)
+        # One key alone is no question.
         if len(scopes) > 1:
             scope.choices, scope.initial = scopes, scopes[0][0]
         else:
@@ -159,8 +160,10 @@ class SnoozeForm(forms.Form):
             day = today + timedelta(days=_DAYS[given["span"]])
         if day is None or day <= today:
             raise forms.ValidationError("Choose a day after today.")
+        # Put aside for years is the same as lost.
         if day > today + timedelta(days=366):
             raise forms.ValidationError("Choose a day within a year.")
+        # At eight: it is there when the day's work begins, not at midnight.
         given["at"] = timezone.make_aware(datetime.combine(day, time(8)))
         return given
 
@@ -176,6 +179,7 @@ class AssignForm(forms.Form):
         super().__init__(data, initial={"owner": card.owner_id})
         field = self.fields["owner"]
         assert isinstance(field, forms.ModelChoiceField)
+        # Who only looks can't mend it: a card of theirs would wait for ever.
         able = [Role.BOOKKEEPER, Role.ADMIN]
         field.queryset = Person.objects.filter(is_active=True, role__in=able).order_by("name")
 

@@ -45,6 +45,7 @@ class Card(models.Model):
     resolution = models.TextField(blank=True)
 
     class Meta:
+        # Two processes that meet the same cause at once share one card by this.
         constraints = [
             models.UniqueConstraint(
                 fields=["cause"], condition=~Q(state="resolved"), name="one_open_card_a_cause"

@@ -62,6 +62,7 @@ def money_of(card: Card) -> list[tuple[Decimal, str]]:
 def totals() -> tuple[int, int, list[tuple[str, Decimal]]]:
     """What waits for a person: open cards, documents, and money by currency, each counted once."""
     count = Card.objects.filter(IS_EXCEPTION, state=Card.State.OPEN).count()
+    # A document held by two cards counts once: its money is only there once.
     waiting = Blocked.objects.filter(card__state=Card.State.OPEN).values("document")
     sums = (
         Document.objects.filter(pk__in=waiting)
@@ -132,6 +133,7 @@ def candidates(card: Card, text: str = "", most: int = 12) -> list[Customer]:
     first = [] if text else list(everyone.filter(external_id__in=ids).order_by("name"))
     words = text or _first_word(card.subject)
     found = everyone.filter(state="active").exclude(external_id__in=[c.external_id for c in first])
+    # Six words: each is one more condition to look for.
     for word in words.replace("\x00", "").split()[:6]:
         found = found.filter(Q(name__icontains=word) | Q(email__icontains=word))
     return [*first, *found.order_by("name")[: most - len(first)]] if words else first

@@ -28,6 +28,7 @@ class Held(msgspec.Struct, frozen=True):
 
 def cause(organisation: Organisation | None, reason: Reason) -> str:
     """What makes two holds the same card."""
+    # By what it is about, never by its sentence: words and numbers in it change.
     return f"{organisation.pk if organisation else 0}|{reason.code}|{reason.about}"[:255]
 
 
@@ -55,6 +56,7 @@ def hold(held: Sequence[Held], *, topic: str = "posting") -> None:
         unique_fields=["card", "document"],
         update_fields=["amount", "currency"],
     )
+    # Last, so that a document which stays held is at no moment without a card.
     _detach_others(held, cards, topic)
 
 
@@ -62,6 +64,7 @@ def release(documents: Iterable[int], how: str, *, topic: str = "posting") -> No
     """Nothing of this topic holds these documents any more; cards left empty are closed."""
     ids = list(documents)
     blocked = Blocked.objects.filter(document_id__in=ids, card__state__in=_LIVE, card__topic=topic)
+    # Read before the rows go: afterwards nobody knows which cards may be empty.
     cards = list(blocked.values_list("card_id", flat=True).distinct())
     blocked.delete()
     _close_empty(cards, how)
@@ -85,6 +88,7 @@ def open_cards(reasons: Sequence[tuple[Organisation | None, Reason]], *, topic: 
 def close_cause(organisation: Organisation | None, code: str, about: str, how: str) -> None:
     """The cause is gone: close its card, if one is open."""
     key = cause(organisation, Reason(code=code, about=about, sentence=""))
+    # Snoozed ones too: what is gone need not come back.
     for card in Card.objects.filter(cause=key, state__in=_LIVE):
         resolve(card, BY_ITSELF, how)
 
@@ -100,6 +104,7 @@ def close_about(organisation: Organisation, about: str, how: str) -> None:
 def resolve(card: Card, by: str, how: str) -> list[int]:
     """Close a card; returns the ids of the documents that it blocked, for deciding again."""
     documents = list(card.blocked.values_list("document_id", flat=True))
+    # Who closed it first stays on record.
     closed = Card.objects.filter(pk=card.pk).exclude(state=Card.State.RESOLVED)
     closed.update(state=Card.State.RESOLVED, resolved_at=now(), resolved_by=by, resolution=how)
     return documents
@@ -195,6 +200,7 @@ def _detach_others(held: Sequence[Held], cards: dict[str, Card], topic: str) -> 
 
 
 def _close_empty(cards: Iterable[int], how: str) -> None:
+    # Judged in the statement itself: another document may have come to it meanwhile.
     empty = Card.objects.filter(pk__in=list(cards), state__in=_LIVE, blocked__isnull=True)
     empty.update(
         state=Card.State.RESOLVED, resolved_at=now(), resolved_by=BY_ITSELF, resolution=how

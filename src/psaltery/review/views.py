@@ -65,6 +65,7 @@ _ROUTE_FIELDS = {
 def index(request: HttpRequest) -> HttpResponseBase:
     """What waits for a person: one row a cause, the most money first."""
     page = _list(request)
+    # The sums are counted once a page, not with each renewal of its rows.
     if request.headers.get("HX-Target") != "list-body":
         count, blocked, sums = queries.totals()
         held = [f"{amount_text(sum_, code)} {code}" for code, sum_ in sums]
@@ -337,6 +338,7 @@ def _targets(row: Card, what: str) -> list[Any]:
     usable = Targets(row.organisation, list_).choices()
     if what == "tax":
         return usable
+    # Grouped by class, which a plain list of targets has not.
     codes = [code for code, _ in usable]
     return forms.account_choices(row.organisation, codes, bought=list_ != what)
 
@@ -355,6 +357,7 @@ def _route_scopes(row: Card) -> list[tuple[str, str]]:
         for field, column in _ROUTE_FIELDS.items()
         if column in shared
     ]
+    # Last: it is the answer that a person gives up the routing with.
     return [*found, (f"any{forms.SEPARATOR}", "Everything that no other rule sends elsewhere")]
 
 
@@ -416,6 +419,7 @@ def _told(row: Card, name: str, released: int) -> str:
 
 def _after(request: HttpRequest, row: Card) -> str:
     target = request.POST.get("next", "")
+    # An address from a form: only our own, or it would send people anywhere.
     if target and url_has_allowed_host_and_scheme(target, {request.get_host()}):
         return target
     return _address(row)

@@ -16,8 +16,10 @@ def alerts(request: HttpRequest) -> HttpResponse:
     """Alerts signed with a known key: stored before the answer. 401 when not, 400 unreadable."""
     if request.method != "POST":
         return _answer(405)
+    # Before the body is read: who has no key must not fill the memory.
     if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
         return _answer(413)
+    # The bytes as they came: parsed and written again they would have another signature.
     body = request.body
     if keys.signed_with(body, request.headers.get(SIGNATURE_HEADER, "")) is None:
         return _answer(401)
@@ -26,6 +28,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
     except (msgspec.MsgspecError, wire.TooMany) as problem:
         return _answer(400, str(problem))
     answer = _answer(200)
+    # Stored first: a sender that hears 200 never sends it again.
     answer[STORED_HEADER] = str(service.keep(found))
     return answer
 

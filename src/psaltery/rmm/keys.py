@@ -15,6 +15,7 @@ from psaltery.kit.clock import now
 from psaltery.kit.sealing import Place
 from psaltery.rmm.models import RmmKey
 
+# Two, so that a key can be rotated without losing an alert; more would only be forgotten ones.
 MOST = 2
 _PREFIX = "sha256="
 
@@ -30,6 +31,8 @@ def make() -> str:
             told = "There are two keys already. Remove the one that is not used any more first."
             raise BadSettings(told, which="key")
         secret = secrets.token_urlsafe(32)
+        # The row first: the seal is bound to its id, so that no sealed key can be moved to
+        # another row.
         row = RmmKey.objects.create(hint=secret[-4:], added_by=actor.actor(), added_at=now())
         row.sealed = key_ring().seal(secret, _place(row))
         row.save(update_fields=["sealed"])
@@ -55,6 +58,7 @@ def signed_with(body: bytes, given: str) -> RmmKey | None:
     """The key that a body was signed with; None when there is none."""
     for row in RmmKey.objects.exclude(sealed=""):
         expected = signature(key_ring().open(row.sealed, _place(row)), body)
+        # In constant time: a plain comparison tells by its time how much of a guess was right.
         if hmac.compare_digest(expected.encode(), given.strip().encode()):
             _note_use(row)
             return row
@@ -63,6 +67,7 @@ def signed_with(body: bytes, given: str) -> RmmKey | None:
 
 def _note_use(row: RmmKey) -> None:
     moment = now()
+    # To the minute: a flood of alerts must not write to one row each time.
     if row.used_at is None or moment - row.used_at > timedelta(minutes=1):
         RmmKey.objects.filter(pk=row.pk).update(used_at=moment)
 

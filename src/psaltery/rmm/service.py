@@ -17,6 +17,7 @@ _FIELDS = (
 
 def keep(alerts: Sequence[Told]) -> int:
     """Store alerts, or bring up to date those that are known; how many were new."""
+    # One statement may not touch a row twice; the last word about an alert counts.
     unique = {one.id: one for one in alerts}
     companies = _companies({one.company for one in unique.values() if one.company})
     moment = now()

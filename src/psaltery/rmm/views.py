@@ -83,6 +83,7 @@ def _by_known(rows: QuerySet[RmmAlert], value: str) -> QuerySet[RmmAlert]:
 def make_key(request: HttpRequest) -> HttpResponse:
     """Make a key and show it once."""
     try:
+        # Shown by a message, which is read once; the database has it sealed only.
         secret = keys.make()
         messages.success(request, f"The new key, shown only now: {secret}")
     except BadSettings as problem:

@@ -38,6 +38,7 @@ def read(body: bytes, moment: datetime) -> list[Told]:
     found = _decoded(body)
     if len(found) > MOST:
         raise TooMany(f"At most {MOST} alerts at once.")
+    # Without an id it can't be told from the next one; without a title there is nothing to show.
     return [_kept(one, moment) for one in found if one.id.strip() and one.title.strip()]
 
 

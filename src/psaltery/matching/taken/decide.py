@@ -142,7 +142,7 @@ def _there_already(taken: Taken, facts: Facts) -> Found | None:
             return Found(one, False, f"A payment of this amount and day is in {facts.books}.")
     if same and taken.same:
         return Found(same[0], False, f"Somebody said which payment of {facts.books} it is.")
-    # Days differ where a payment was booked when the bank showed it.
+    # Days may differ: money is entered in the PSA before the bank shows it.
     if len(same) == 1 and facts.due < taken.amount:
         why = f"A payment of this amount is in {facts.books}, and there is no room for a second."
         return Found(same[0], False, why)
