@@ -168,7 +168,7 @@ def _found(names: list[str] | None, *, json: bool) -> "list[Organisation]":
     rows = list(calls.organisations().order_by("name"))
     if not names:
         return rows
-    # Numbers second: where an organisation is called "12", its number wins.
+    # A number wins over a name that looks like one: numbers are unique.
     known = {row.name.casefold(): row for row in rows} | {str(row.pk): row for row in rows}
     for name in names:
         if name.casefold() not in known:

@@ -233,6 +233,7 @@ def renewals(json: Json = False) -> None:
                 "stage": column.stage,
                 "owner": _owner(one),
                 "points": one.risk_points,
+                # A list for programs, one cell for people.
                 "reasons": one.risk_reasons if json else " ".join(one.risk_reasons),
                 "note": one.said or "",
             }

@@ -101,6 +101,7 @@ def _keys(
     for name in lists:
         targets = Targets(organisation, name)
         for row in coverage_of(organisation, name, targets).rows:
+            # A broken target stops documents as a missing one does: both are gaps to whoever asks.
             wanted = row.state in ("gap", "broken") if gaps else row.lines or row.entry
             if not wanted and not (every and not gaps):
                 continue
@@ -209,6 +210,7 @@ def _print_csv(text: str, *, json: bool) -> None:
         import csv
         import io
 
+        # The same rows as the file's, so that programs need no second format.
         rows = list(csv.DictReader(io.StringIO(text)))
         show_rows(rows, {}, json=True)
     else:

@@ -126,6 +126,7 @@ def _books() -> list["Organisation"]:
 
 def _one(name: str, *, json: bool) -> "Organisation":
     rows = _all()
+    # Numbers as well: two organisations may have one name.
     found = [one for one in rows if name in (str(one.pk), one.name)]
     if len(found) != 1:
         known = ", ".join(f"{one.name} ({one.pk})" for one in rows) or "none"
@@ -192,5 +193,6 @@ def _wanted(
         if not minutes.isdecimal() or feed not in (*names, "all"):
             say(f"Feeds: {', '.join(names)}.", json=json)
             stop(f"{text!r} is no FEED=MINUTES.", ExitCode.USAGE, json=json)
+        # Later words win: "all=60 invoices=5" sets one apart from the rest.
         seconds |= dict.fromkeys(names if feed == "all" else [feed], int(minutes) * 60)
     return Wanted(policy, seconds, calls)

@@ -93,6 +93,7 @@ def _data(row: object) -> dict[str, object]:
         "paid_on": row.paid_on,
         "amount": row.amount,
         "currency": row.document.currency,
+        # Both ids, so that either side's own record can be found from here.
         "psa_payment_id": row.psa_payment_id,
         "books_payment_id": row.books_payment_id,
         "why": row.why,

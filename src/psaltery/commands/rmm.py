@@ -48,7 +48,7 @@ def key(
         from psaltery.rmm.models import RmmKey
 
         if not remove:
-            # Shown once: only its hash and last letters are kept.
+            # The only time that it is shown: it is kept sealed.
             show_facts({"key": keys.make()}, json=json)
             return
         row = RmmKey.objects.filter(hint=remove).first()

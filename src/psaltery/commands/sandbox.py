@@ -27,6 +27,6 @@ def connectwise(context: typer.Context) -> None:
 
 
 def _run(system: str, arguments: list[str]) -> None:
-    # The sandbox is a program of its own, as tests start it; nothing of the product is loaded.
+    # The sandbox is a program of its own: it needs no settings and no database of the product.
     sys.argv = [f"psaltery sandbox {system}", *arguments]
     runpy.run_module(f"psaltery.adapters.{system}.sandbox", run_name="__main__")

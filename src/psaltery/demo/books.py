@@ -75,7 +75,7 @@ class Organisations:
     def enter(self, psa: Psa) -> list[Document]:
         """Enter the older invoices by hand; gives them as the PSA has them, in their order."""
         entered = []
-        # By date, because Xero's ids and update times rise as records are entered.
+        # By date, so that update times rise as they did while they were entered.
         for invoice in sorted(psa.world.all("invoices"), key=lambda one: str(one["date"])):
             ledger = self.ledgers.get((invoice["location"] or {}).get("name", ""))
             if ledger is None or not self._was_entered(invoice):

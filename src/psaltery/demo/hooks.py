@@ -17,7 +17,7 @@ def listen(stage: Stage) -> None:
     Raises the four failures, and StageFailed when the sandbox does not answer.
     """
     books = Connection.objects.get(kind="xero")
-    # Kept from the first start: a third key would be refused.
+    # Kept from the first start: the same key is refused a second time.
     if not keys.of(books):
         keys.add(books, KEY)
     subscription = {"url": xero_address(), "key": KEY}

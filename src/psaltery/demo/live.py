@@ -66,6 +66,7 @@ class Live:
     # In the PSA
 
     def _close_invoice(self) -> str:
+        # Brisbane has no route on purpose: live invoices are meant to arrive.
         company = self._any(Company.objects.filter(is_vendor=False).exclude(territory="Brisbane"))
         if company is None:
             return "The PSA has no customers yet."

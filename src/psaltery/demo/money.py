@@ -52,7 +52,7 @@ def _paid_on(story: Story, invoice: Document, chance: random.Random) -> date:
     """About when it is due; what would be paid tomorrow was paid a little sooner."""
     due = date.fromisoformat(invoice["dueDate"][:10]) + timedelta(days=chance.randint(-8, 12))
     issued = date.fromisoformat(invoice["date"][:10])
-    # Never before the invoice and never in the future: Xero takes both, people do neither.
+    # Never before the invoice and never in the future, as with people.
     return max(issued, min(due, story.day(chance.randint(1, 9))))
 
 

@@ -205,7 +205,7 @@ def _contracted(
     # An addition that ended, or is not charged, is no revenue though it stands in the agreement.
     running = [one for one in additions if one.billable and _runs(one, today)]
     amount = row.bill_amount + sum((one.quantity * one.unit_price for one in running), Decimal(0))
-    # ConnectWise may leave the currency of an agreement empty; the company's is meant then.
+    # An agreement without a currency is billed in its company's.
     currency = row.currency or (customer.company.currency if customer.company else "")
     contract = recurring.Contract(
         id=row.external_id,

@@ -16,7 +16,7 @@ from psaltery.connections.locks import inside_transaction
 from psaltery.kit.text import cut, single_line
 from psaltery.records.drafts import Problem
 
-# Longer than they ever take: each answer that is not waited for makes a message uncertain.
+# Generous: an answer that is not waited for leaves a message uncertain.
 _TIMEOUTS = httpx2.Timeout(15.0, connect=5.0)
 _MOST_BYTES = 64 * 1024
 # The address does not exist (any more), or its channel does not.

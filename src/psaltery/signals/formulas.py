@@ -222,7 +222,6 @@ def mrr_gap(facts: Revenue, limits: Thresholds) -> Finding | None:
         return None
     due = [one for one in facts.contracts if _is_due(one, facts)]
     promised = contracted(due, facts.month)
-    # By name, which is all that the PSA's invoice tells of its agreement.
     names = {one.name for one in due}
     made = [one for one in facts.invoices if one.agreement in names]
     got = invoiced(made, {one.name: one.cycle for one in due}, facts.month)

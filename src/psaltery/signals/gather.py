@@ -79,7 +79,7 @@ WHERE d.kind = 'invoice' AND NOT d.gone AND d.subtotal > 0
   AND d.issued_on >= %(first)s AND d.issued_on < %(next)s AND p.id = ANY(%(customers)s)
 GROUP BY 1"""
 
-# By the day where the books are: an invoice due today in Auckland is not late in London's evening.
+# By the day where the books are: in Auckland it is tomorrow while Adelaide still works.
 _OVERDUE = f"""
 SELECT k.customer_id, i.id, i.number, i.status, i.amount_due, i.currency, i.due_on,
   {money.TODAY}, o.name

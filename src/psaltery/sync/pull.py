@@ -79,11 +79,10 @@ def _begin(feed: Feed) -> None:
         last = feed.full_pass_at
         old = last is None or (now() - last).total_seconds() >= spec.full_pass_seconds
         if old or wanted(feed):
-            # Xero does not tell of changes without a journal, such as a due date or a contact's
-            # balance.
+            # A pass over everything: deltas miss by design what writes no journal, such as a due
+            # date on a part-paid invoice, or a contact's balance. One that was never finished goes
+            # on from its cursor.
             # https://developer.xero.com/documentation/api/requests-and-responses
-            # A pass over everything: what deltas miss by design (reference/xero.md 3.3). One that
-            # was never finished goes on from its cursor.
             feed.cursor = feed.cursor if feed.running_full else None
             feed.running_full = True
         feed.started_at, feed.done, feed.changed, feed.total = now(), 0, 0, None

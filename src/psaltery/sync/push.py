@@ -226,8 +226,7 @@ def post(
             # Nothing to post, nothing to ask: the lock dates cost a call only where documents wait.
             if _waiting(organisation).exists() and locks.read(organisation, books):
                 reconsider(organisation)
-            # Again, because opening the books may have shown another organisation than the pinned
-            # one.
+            # Again: what was just read may show another organisation than the pinned one.
             if writes_blocked(organisation):
                 return False
             more = _post_all(organisation, books, row, slice_seconds, progress)

@@ -199,6 +199,8 @@ def mapped_keys(card: Card, list_: str, answers: Answers) -> list[tuple[str, str
     if card.code in _BROKEN_TARGETS and card.organisation is not None:
         rows = MappingRow.objects.filter(organisation=card.organisation, list=list_)
         found = list(rows.filter(target=card.subject).values_list("key_kind", "key"))
+        # All that lead to the broken target: mended one by one, each would come back as its own
+        # card.
         if found:
             return found
     about = card.details.get(what_of(list_), card.details)
@@ -242,6 +244,8 @@ def _link_contact(card: Card, answers: Answers) -> str:
             f"{organisation.name} has no such contact; force the contacts feed if it is new.",
             which="contact",
         )
+    # Xero takes only active contacts on documents.
+    # https://developer.xero.com/documentation/api/accounting/contacts
     if contact.state != "active":
         raise BadSettings(f"{contact.name} is archived; restore it first.", which="contact")
     company = _company_of(card)
@@ -262,6 +266,8 @@ def _restore_contact(card: Card, answers: Answers) -> str:
     books = open_books(organisation, Priority.INTERACTIVE)
     contact_id = card.details.get("contact_id", "")
     name = restore_contact(contact_id, books)
+    # Asked for again: the mirror would say "archived" until the next poll, and hold the document
+    # once more.
     fresh = books.get_contact(contact_id)
     with transaction.atomic():
         remember(organisation, [fresh] if fresh is not None else [])
@@ -277,6 +283,7 @@ def _adopt(card: Card, answers: Answers) -> str:
     # Two documents of the PSA on one of the books would both count its money.
     if Link.objects.filter(organisation=organisation, books_id=books_id).exists():
         raise BadSettings("That document is linked to another one already.", which="card")
+    # Linked to one that is void, it would count as posted and be owed by nobody.
     if row.status in (Status.VOIDED, Status.DELETED):
         raise BadSettings(f"{row.number} is {row.status} in the books.", which="card")
     same = row.total == document.total
@@ -317,6 +324,7 @@ def _post_anyway(card: Card, answers: Answers) -> str:
     """The person has looked: what the card says does not hold this document any more."""
     document = document_of(card)
     posting = Posting.objects.get(document=document)
+    # This code alone: whatever else is wrong with the document still holds it.
     posting.waived = sorted({*posting.waived, card.code})
     posting.save(update_fields=["waived"])
     return f"{document.number} is posted all the same"

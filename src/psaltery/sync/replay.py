@@ -41,6 +41,7 @@ def replay(connection: Connection, events: Iterable[XeroEvent | ConnectWiseEvent
     What led to nothing then (an organisation that was not synced) is looked at as things are now.
     """
     chosen = list(events)
+    # One transaction: events marked as replayed are never without their reading.
     with transaction.atomic():
         if connection.kind == "xero":
             feeds, busy = _rewind(_of_xero(chosen), connection.kind)
@@ -69,9 +70,11 @@ def _of_xero(events: Iterable[XeroEvent | ConnectWiseEvent]) -> Oldest:
     synced = _synced({one.tenant_id for one in chosen})
     found: Oldest = {}
     for one in chosen:
+        # As things stand now: an organisation that was chosen since is read too.
         if one.tenant_id in synced:
             for feed in XERO_FEEDS.get(one.category, ()):
                 key = (synced[one.tenant_id], feed)
+                # Xero's own time where there is one: the cursor is by its clock.
                 _keep_oldest(found, key, one.event_at or one.received_at)
     return found
 
@@ -97,6 +100,7 @@ def _of_connectwise(
             _keep_oldest(found, (site.pk, feed), one.received_at)
     if by_id:
         again = ConnectWiseEvent.objects.filter(pk__in=by_id)
+        # Open again, so that the job that reads by id finds them as if they had just come.
         again.update(handled_at=None, outcome=Outcome.WOKE)
         queue.called(site.pk)
     return found
@@ -109,6 +113,8 @@ def _keep_oldest(found: Oldest, key: tuple[int, str], at: datetime) -> None:
 def _rewind(oldest: Oldest, kind: str) -> tuple[int, int]:
     """Set the feeds back and queue them: how many were, and how many are being read just now."""
     names = {name for _, name in oldest}
+    # In one order and locked: a page that is stored now would overwrite the cursor that is set
+    # back.
     rows = Feed.objects.select_for_update().filter(
         organisation_id__in={organisation for organisation, _ in oldest}, name__in=names
     )

@@ -13,6 +13,7 @@ from psaltery.sync.models import Run
 @contextmanager
 def run(organisation: Organisation, what: str, feed: str = "") -> Iterator[Run]:
     """A run around some work. A failure of the four ends it as paused or failed and goes on up."""
+    # Not stored yet: most polls find nothing, and leave no row behind.
     row = Run(organisation=organisation, what=what, feed=feed, started_at=now())
     try:
         yield row

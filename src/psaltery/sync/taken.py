@@ -26,6 +26,7 @@ def take(organisation: Organisation, priority: Priority, row: Run, until: float)
     """
     if not service.wanted(organisation) or writes_blocked(organisation):
         return False
+    # Asked before anything is opened: with nothing to do no call is made.
     documents = carry_out.documents(organisation, BATCH)
     if not documents:
         return False
@@ -38,11 +39,15 @@ def take(organisation: Organisation, priority: Priority, row: Run, until: float)
         try:
             if site.pk not in sites:
                 sites[site.pk] = open_psa(site, priority)
+            # Read right before it is entered: what was removed in the PSA meanwhile must not reach
+            # the books.
             known = carry_out.read(document, sites[site.pk])
         except Failure as failure:
             step_failed(site, failure, "payments")
             raise
         row.read += 1
+        # What is not known for sure is not entered: a payment too many can't be edited away in
+        # Xero.
         if known:
             row.written += _enter(organisation, document, books)
     step_works(organisation, "taken")

@@ -23,6 +23,7 @@ def tie_out(organisation_id: int, asked_by: str) -> None:
     organisation = None
     if organisation_id:
         organisation = Organisation.objects.filter(pk=organisation_id, chosen=True).first()
+        # No longer chosen since it was queued: nothing to compare, and no failure.
         if organisation is None:
             return
     compare(organisation, asked_by)
@@ -37,6 +38,7 @@ def tie_out_all() -> None:
         due_at__gt=now(),
     )
     with transaction.atomic():
+        # A difference between mirrors of different age would be explained by nothing.
         after = WAIT_SECONDS if old.update(due_at=now()) else 1.0
         for organisation in due_organisations():
             queue.tieout(organisation.pk if organisation else 0, after=after)

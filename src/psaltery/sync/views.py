@@ -195,6 +195,7 @@ def _limit_state(row: Organisation, coming: int, pause: calls.Pause | None) -> S
         words = badge(LIMIT_WORDS.get(pause.limit, pause.limit), "warn")
         return format_html('{}<div class="cell-detail">goes on {}</div>', words, when(pause.until))
     cap = _day_cap(row)
+    # From nine tenths on: a little more work than usual would use the day up.
     if cap is not None and coming * 10 > cap * 9:
         return badge("Tight today", "warn")
     return badge("Goes", "good")
@@ -332,6 +333,8 @@ def _days_file(row: Organisation | None = None) -> HttpResponse:
     for one in calls.by_day(first, row):
         day = one.day
         numbers = (day.calls, day.failed, day.bytes_in, day.bytes_out)
+        # A name from outside that begins like a formula would be run by a spreadsheet.
+        # https://owasp.org/www-community/attacks/CSV_Injection
         writer.writerow([day.day, one.organisation.lstrip("=+-@"), *numbers])
     return HttpResponse(
         "\ufeff" + told.getvalue(),

@@ -135,7 +135,7 @@ def _limits() -> Iterator[Banner]:
         held = {key: pause for key, pause in waiting.items() if pause.limit == limit}
         if not held:
             continue
-        # The earliest: it is said as the latest moment at which something goes on.
+        # The first of them: from then on something goes on again.
         until = min((pause.until for pause in held.values() if pause.until), default=None)
         text = f"{_listed(names[key] for key in names if key in held)}: {words}. "
         text += f"It goes on by itself {_clock(until)}; other organisations are not affected."

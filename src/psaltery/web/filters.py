@@ -149,7 +149,7 @@ def read_day(text: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         return None
-    # PostgreSQL takes other years, but a day before or after them would not fit Python's dates.
+    # Nothing here is older; the years 1 and 9999 overflow once a day or a time zone is added.
     return day if 1900 <= day.year <= 2200 else None
 
 

@@ -93,9 +93,11 @@ def menu(request: HttpRequest) -> list[Item]:
 def _item(entry: Entry, path: str) -> Item | None:
     children = tuple(item for child in entry.children if (item := _item(child, path)))
     url = children[0].url if children else address_of(entry.route)
+    # A page that this installation does not serve leaves no dead entry behind.
     if not url:
         return None
     is_current = any(child.is_current for child in children) if children else _is_at(path, url)
+    # After the check above: an entry that is not shown costs no query.
     count = entry.count() if entry.count else 0
     return Item(entry.label, entry.icon, url, count, is_current, children)
 

@@ -165,6 +165,7 @@ def confirm(
 
     `button` opens the question `title`; `action` is the word on the button that does it, a POST.
     """
+    # Named by the caller, not counted: an htmx answer that renews a part keeps the same ids.
     values = {
         "key": f"dialog-{slugify(name)}",
         "url": url,
