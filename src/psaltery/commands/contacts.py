@@ -231,7 +231,7 @@ def _company(text: str, *, json: bool) -> "Company":
     from psaltery.desk.models import Company
 
     rows = Company.objects.filter(deleted=False).select_related("connection")
-    # The identifier is unique in ConnectWise, names are not.
+    # By the PSA's short identifier too, for companies that share a name.
     found = list(rows.filter(Q(identifier__iexact=text) | Q(name__iexact=text))[:2])
     if len(found) != 1:
         what = "Several companies are" if found else "No company is"

@@ -94,7 +94,7 @@ def repair(
 
         card = _one(number, json=json)
         released = repairs.repair(card, name, _answers(answer or [], json=json), actor())
-        # The repair closed it by a row of its own; what this one holds is from before.
+        # Read again: how it ended stands in the database.
         card.refresh_from_db()
         show_facts({"resolution": card.resolution, "released": released}, json=json)
 

@@ -138,7 +138,7 @@ def _feeds(organisations: list[str] | None, names: list[str] | None, *, json: bo
             listed = ", ".join(sorted(known))
             stop(f"No feed {', '.join(unknown)}. Known: {listed}.", ExitCode.USAGE, json=json)
         feeds = feeds.filter(name__in=names)
-    # The PSA first, by its kind's name; within a system in the order in which feeds were made.
+    # System by system, so that the lines of progress can be followed.
     return list(feeds.order_by("organisation__connection__kind", "organisation", "pk"))
 
 

@@ -84,7 +84,7 @@ def badge(text: str, tone: str = "plain") -> SafeString:
 
 def amount_text(amount: Decimal, currency: str = "", places: int | None = None) -> str:
     """An amount with thousands separators: 1,234.50. Rounds for the eye only."""
-    # Yen with two places would be read as a hundred times the amount.
+    # Yen have no cents: two places would invent some.
     if places is None:
         places = 0 if currency in WHOLE_CURRENCIES else 2
     rounded = amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
