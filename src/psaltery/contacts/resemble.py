@@ -188,6 +188,7 @@ def decide(
         for contact in contacts
     }
     sure = _alone(ranked, never)
+    # A company that is surely one contact is offered for no other.
     taken = {candidate.company for candidate in sure.values()}
     left: dict[str, tuple[Candidate, ...]] = {}
     for contact, candidates in ranked.items():

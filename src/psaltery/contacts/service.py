@@ -40,6 +40,7 @@ def pair(organisation: Organisation) -> Paired:
     """
     with transaction.atomic():
         followed = follow(organisation)
+        # A company that is read later may be the better match of a contact.
         if not gather.is_read(organisation):
             return Paired(followed=followed)
         wanted, judged = _judged(organisation)
@@ -150,6 +151,7 @@ def follow(organisation: Organisation) -> int:
 def _survivor(organisation: Organisation, contact_id: str) -> Customer | None:
     """The contact that this one ended in."""
     rows = Customer.objects.filter(organisation=organisation)
+    # A bound, should two of them name each other.
     for _ in range(_MERGES):
         found = rows.filter(external_id=contact_id).first()
         if found is None or not found.merged_into:
@@ -186,6 +188,7 @@ def settle(organisation: Organisation, contact_id: str, company: Company) -> Dec
         )
     with transaction.atomic():
         before = ContactLink.objects.filter(organisation=organisation, company=company).first()
+        # Not saved: it only stands for "none before", so that an undo takes the link away.
         held = before or ContactLink(organisation=organisation, company=company)
         decision = _note(held, Action.LINKED, contact, by=actor(), why="person")
         link_contact(organisation, company, contact.external_id, contact.name, how="person")

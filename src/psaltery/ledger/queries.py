@@ -30,6 +30,7 @@ TOTALS_TIMEOUT_MS = 3_000
 
 def organisations() -> list[tuple[str, str]]:
     """The organisations whose books are mirrored, as choices."""
+    # A PSA's site has no base currency: that tells books from it.
     rows = Organisation.objects.filter(chosen=True).exclude(base_currency="")
     return [(str(pk), name) for pk, name in rows.order_by("name").values_list("pk", "name")]
 

@@ -111,6 +111,7 @@ _LINE = (
 def _lines(
     organisation: Organisation, invoices: list[books.Invoice], inserted: dict[str, bool]
 ) -> None:
+    # Nothing to delete for new ones, and a first reading has only new ones.
     replaced = [i.external_id for i in invoices if not inserted[i.external_id]]
     if replaced:
         BillingInvoiceLine.objects.filter(
@@ -193,6 +194,7 @@ def _settlements(
         )
         for p in records
     )  # fmt: skip
+    # Only what is different wakes matching: a full pass reads every payment again.
     changed = {change.key[1] for change in store(BillingPayment, _KEY, _PAYMENT, rows)}
     stored.touched_invoices.update(
         p.invoice_id for p in records if p.external_id in changed and p.invoice_id

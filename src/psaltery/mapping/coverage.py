@@ -153,6 +153,7 @@ def cover(
 def _row(
     rows: dict[tuple[str, str], KeyRow], list_: str, key: Key, mappings: Mappings, wrong: Validity
 ) -> KeyRow:
+    # Two spellings of one value are one row, as they are one key to a decision.
     place = (key.kind, folded(key.value))
     if place not in rows:
         own = mappings.first(list_, [key]).entry
@@ -188,6 +189,7 @@ def _count(
             _open(row, place, use)
     if tracked:
         coverage.lines += use.lines
+        # Only what is tracked counts at all: 100 % must be within reach of who wants no tracking.
         if not usable:
             coverage.open_lines += use.lines
             coverage.open_documents |= use.documents
@@ -216,6 +218,7 @@ def _add(money: Money, use: Use) -> None:
     money[use.currency] = money.get(use.currency, ZERO) + use.amount
 
 
+# A broken entry stops as many documents as one that is missing.
 _URGENCY = {"gap": 0, "broken": 0, "unused": 2, "untracked": 1}
 
 

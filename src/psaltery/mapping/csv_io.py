@@ -132,6 +132,7 @@ def read_rows(text: str, columns: Sequence[str]) -> Iterator[tuple[int, Cells]]:
 def _plain(cell: str | None) -> str:
     """A cell without outer blanks and the apostrophe that keeps a spreadsheet from running it."""
     text = (cell or "").strip()
+    # Only the apostrophe that we put there: a name may begin with one of its own.
     return text[1:] if text[:1] == "'" and text[1:2] in _FORMULA else text
 
 
@@ -196,6 +197,7 @@ class _MappingJudge:
         key = checked_key(list_, kind, cells["key"])
         targets = self._targets(organisation, list_)
         target = targets.resolve(cells["target"])
+        # An archived target would be saved well, and then hold every document that meets it.
         if wrong := targets.wrong(target):
             raise BadSettings(wrong, which="target")
         place = (organisation.pk, list_, kind, folded(key))

@@ -16,6 +16,7 @@ class RoutingFacts:
     """The facts of some documents; two queries, none where no rule needs them."""
 
     def __init__(self, rows: Sequence[Row], *, needed: bool) -> None:
+        # Tags and boards are looked up only where a rule goes by them, which is seldom.
         rows = rows if needed else ()
         self._companies: dict[Key, Company] = {
             (company.connection_id, company.external_id): company

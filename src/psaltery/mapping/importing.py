@@ -82,6 +82,7 @@ def _uploaded(request: HttpRequest) -> str:
 
 def _shown(report: Report[T]) -> dict[str, Any]:
     right = [row for row in report.rows if not row.problem]
+    # By line: bad rows stand where they are in the file, among the right ones.
     kept = {row.line for row in [*report.bad, *right[:REPORTED]]}
     return {
         "hidden": max(0, len(right) - REPORTED),

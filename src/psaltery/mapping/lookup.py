@@ -108,6 +108,7 @@ def what_of(list_: str) -> str:
 
 def folded(value: str) -> str:
     """Keys are compared without case and outer blanks."""
+    # People type keys into files and forms; the PSA itself is not consistent either.
     return value.strip().casefold()
 
 

@@ -13,6 +13,7 @@ def item_code(product: str) -> str:
 
     The same product always has the same code, and two that begin alike have different ones.
     """
+    # Deterministic: after a lost answer the same product must be looked up by the same code.
     whole = single_line(product)
     if len(whole) <= CODE_MOST:
         return whole

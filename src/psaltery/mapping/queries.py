@@ -216,8 +216,10 @@ def trial(connection: Connection, rules: Sequence[tuple[str, str, int]], since: 
     ordered = [Rule(place, *rule) for place, rule in enumerate(rules)]
     names = {row.pk: row for row in books_organisations()}
     found: dict[int | None, Bench] = {pk: Bench(row) for pk, row in names.items()}
+    # What no rule takes is shown as well: those documents would be held.
     found[None] = Bench(None)
     by_rule = [0] * len(ordered)
+    # The quick way where columns say all: the page tries the rules with each change.
     routable = _each if needs_more(ordered) else _routable
     for document, count, money in routable(connection, since):
         rule = route(document, ordered).rule

@@ -55,6 +55,7 @@ class Routed(msgspec.Struct, frozen=True):
 def route(document: Document, rules: Sequence[Rule]) -> Routed:
     """The first rule that matches; there is no silent default."""
     for rule in rules:
+        # The order is the person's: a rule for one customer may stand before that of its location.
         if rule.field == "any" or _matches(document, rule):
             return Routed(rule)
     return Routed(None)

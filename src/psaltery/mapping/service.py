@@ -42,6 +42,7 @@ def checked_rule(field: str, value: str, organisation: Organisation) -> str:
     # Documents routed there would wait without anybody reading or writing for them.
     if not organisation.chosen:
         raise BadSettings(f"{organisation.name} is not chosen for sync.", which="organisation")
+    # "Everything" with a value would be a second rule that can never be reached.
     value = "" if field == "any" else value.strip()
     if field != "any" and not value:
         raise BadSettings("The value is missing.", which="value")
@@ -82,6 +83,7 @@ def save_routes(connection: Connection, rules: Sequence[tuple[str, str, Organisa
     """
     with transaction.atomic():
         kept = [add_route(connection, *rule).pk for rule in rules]
+        # Two rules for one value became one row: the second organisation would win unseen.
         if len(set(kept)) != len(kept):
             raise BadSettings("Two rules are for the same value.", which="value")
         present = Route.objects.filter(connection=connection)
@@ -140,6 +142,7 @@ def checked_key(list_: str, key_kind: str, key: str) -> str:
 def _save(organisation: Organisation, wanted: Mapping, target: str, label: str) -> Mapping:
     kind, key = wanted.key_kind, wanted.key
     before = _existing(organisation, wanted.list, kind, key)
+    # No new version and no entry in the audit log for what is so already.
     if before is not None and before.target == target:
         return before
     name = key_label(wanted.list, kind)
@@ -251,6 +254,8 @@ def payment_account_problem(account: LedgerAccount) -> str:
     """Why an account takes no payments, in a sentence; "" when it does."""
     if not account.active:
         return f"Account {account} is archived in the books."
+    # Xero pays to bank accounts and to those that are enabled for payments, to no other.
+    # https://developer.xero.com/documentation/api/accounting/payments
     if account.type == "BANK" or account.takes_payments:
         return ""
     return f"Account {account} takes no payments: allow them in the books, or choose another."
@@ -318,6 +323,7 @@ def companies_changed(ids: Sequence[int]) -> list[Organisation]:
     """Companies were read with other content: their contacts are looked at, where that is wanted.
     Returns the organisations with something to do."""
     links = ContactLink.objects.filter(company__in=ids, organisation__settings__contacts="keep")
+    # A mark only: the books are written to by the next job, not while the PSA is read.
     links.update(stale=True)
     found = links.select_related("organisation__connection")
     return list({link.organisation_id: link.organisation for link in found}.values())

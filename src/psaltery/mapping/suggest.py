@@ -99,6 +99,7 @@ def _keys(list_: str, line: DocumentLine) -> set[Key]:
 
 
 def _most(counter: Counter[str]) -> Suggestion | None:
+    # A share as well as a count: ten cases that went five ways teach nothing.
     target, times = counter.most_common(1)[0]
     cases = counter.total()
     enough = cases >= LEAST_CASES and times >= LEAST_SHARE * cases

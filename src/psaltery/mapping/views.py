@@ -151,6 +151,7 @@ def set_keys(request: HttpRequest) -> HttpResponse:
     try:
         if not keys:
             raise BadSettings("Tick the keys to map first.", which="key")
+        # Resolved once, before the first is saved: a target that is refused changes nothing.
         target = Targets(organisation, view.list).resolve(text)
         # All the ticked keys or none: a person must not have to look which were taken.
         with transaction.atomic():
@@ -227,6 +228,7 @@ def _routes_sent(request: HttpRequest, connection: Connection) -> HttpResponse:
         # Checked again on the server: the books may have lost an organisation since.
         if rules.check(organisations):
             service.save_routes(connection, rules.rules(organisations))
+            # Only what is not posted yet: what is in one organisation's books stays there.
             count = push.reroute(connection)
             messages.success(request, f"The rules are saved. {_rerouted(count)}".strip())
             return _go(request, f"{reverse('mapping:routes')}?connection={connection.pk}")

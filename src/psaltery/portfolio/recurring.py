@@ -9,7 +9,7 @@ import msgspec
 
 ZERO = Decimal(0)
 # Months that one period of a billing cycle covers. Names are the tenant's own; these are how the
-# PSA's options begin (reference/connectwise.md 6): longer names first.
+# options of a PSA begin: longer names first.
 _MONTHS = {
     "bimonth": Decimal(2),
     "month": Decimal(1),

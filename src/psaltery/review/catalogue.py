@@ -142,6 +142,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "no_lines": _e("The document has no lines", "Reopen and close it in the PSA.", "skip"),
     # Numbers and state
+    # The promise of nothing twice rests on this refusal: numbers of sales are unique in Xero.
+    # https://developer.xero.com/documentation/api/accounting/invoices
     "number_taken": _e(
         "The number is already used in the books",
         "Compare the two: link them when they are the same document, or renumber one.",
@@ -149,6 +151,7 @@ CATALOGUE: dict[str, Entry] = {
         "renumber",
         "skip",
     ),
+    # Bills have no such refusal: what is found by number is asked about before it is sent.
     "bill_taken": _e(
         "The books have a bill of this number already",
         "Compare the two: link them when they are the same paper, or post this one too.",
@@ -236,6 +239,7 @@ CATALOGUE: dict[str, Entry] = {
         "Add the currency in the books, then read the settings again.",
         "read_settings",
     ),
+    # Xero's smallest plans approve only some invoices a month, counted by the invoices' dates.
     "plan_limit": _e(
         "The plan of the books does not allow more approved invoices",
         "Upgrade the plan in the books, or post as drafts.",
@@ -259,6 +263,7 @@ CATALOGUE: dict[str, Entry] = {
     "payment_refused": _e(
         "The PSA refused the payment", "Read the message, correct the cause and retry."
     ),
+    # The books refuse no second payment either, so a likely double waits for a person.
     "payment_taken_twice": _e(
         "Both sides have a payment of this amount",
         "Compare the two: say whether they are one payment, or two that must both be entered.",

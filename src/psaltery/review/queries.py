@@ -39,6 +39,7 @@ def cards() -> QuerySet[Card]:
     """
     mine = Blocked.objects.filter(card=OuterRef("pk")).order_by()
     together = mine.values("card")
+    # Never across currencies for people to read; `amount` is for the order of the list alone.
     by_currency = mine.values("currency").annotate(sum=Sum("amount"))
     text = Concat(Cast("sum", CharField()), Value(" "), "currency")
     return Card.objects.select_related("organisation", "owner").annotate(
@@ -97,6 +98,7 @@ def blocked(card: Card) -> QuerySet[Document]:
 def next_after(card: Card) -> Card | None:
     """The open card that is to be settled after this one: the most money first, then in turn."""
     rows: Any = cards().filter(IS_EXCEPTION, state=Card.State.OPEN).exclude(pk=card.pk)
+    # The same order as the list's, so that the next card is the one below.
     rows = rows.order_by("-amount", "pk")
     mine = Card.objects.filter(pk=card.pk).aggregate(sum=Sum("blocked__amount"))["sum"] or 0
     later = Q(amount__lt=mine) | Q(amount=mine, pk__gt=card.pk)

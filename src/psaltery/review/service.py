@@ -50,6 +50,7 @@ def hold(held: Sequence[Held], *, topic: str = "posting") -> None:
         for one in held
         for reason in one.reasons
     ]
+    # The card may hold the document already, and its amount have changed since.
     Blocked.objects.bulk_create(
         rows,
         update_conflicts=True,
@@ -181,6 +182,7 @@ def _card(key: str, topic: str, organisation: Organisation | None, reason: Reaso
 
 
 def _refresh(card: Card, reason: Reason) -> None:
+    # Written only when it says something new: a held document comes by with each pass.
     if (card.sentence, card.details) != (reason.sentence, reason.details):
         card.sentence, card.details = reason.sentence, reason.details
         card.save(update_fields=["sentence", "details", "last_seen_at"])
