@@ -67,6 +67,7 @@ def show(number: Number, json: Json = False) -> None:
         if json:
             show_facts(data, json=True)
             return
+        # Taken out for people: hundreds of rows among the facts would hide them.
         rows = data.pop("evidence")
         show_facts(data, json=False)
         say("")
@@ -162,6 +163,7 @@ def limits(
         from psaltery.signals import service
         from psaltery.signals.thresholds import LIMITS
 
+        # A limit first, the list afterwards: the answer shows what holds from now on.
         if name:
             service.set_limit(name, _number(value, json=json))
         now = service.limits_now()

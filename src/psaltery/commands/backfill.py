@@ -33,6 +33,7 @@ def start(
         from psaltery.sync import backfill
 
         row = _one(name, json=json)
+        # Before the question: whoever answers it should know what it costs.
         reckoned = _estimate(row, count=count)
         if reckoned is not None:
             least = "at least " if reckoned.is_least else ""

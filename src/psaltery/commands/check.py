@@ -33,6 +33,7 @@ def check(
     # Before the problems: a script waits for a database, and gives up on a wrong setting.
     if installation.unreachable(findings):
         raise typer.Exit(ExitCode.UNREACHABLE)
+    # Notes are choices that may be meant; a deployment that wants none of them says --strict.
     if "problem" in levels or (strict and "note" in levels):
         raise typer.Exit(ExitCode.PROBLEMS)
 

@@ -105,6 +105,7 @@ def system(
     json: Json = False,
 ) -> None:
     """Add any system by the fields of its manifest."""
+    # Files before the start: a name that is misspelt costs no connection half made.
     files = {
         name: _content(file, json=json) for name, file in _pairs(field_file, json=json).items()
     }
@@ -145,6 +146,8 @@ def complete(
     with working(json=json):
         from psaltery.connections import service
 
+        # Bound to this connection: an address of another consent would give it somebody else's
+        # books.
         found = service.complete_consent(redirected_to, connection=_found(connection, json=json))
         _show_organisations(list(found.organisations.all()), json=json)
         say(f"Now choose: psaltery connections organisations {found.pk} --choose all", json=json)
@@ -276,6 +279,7 @@ def _sign_in(connection: "Connection", *, json: bool, read_only: bool | None = N
     # Xero's custom connections: one organisation, no browser and no consent to begin here.
     # https://developer.xero.com/documentation/guides/oauth2/custom-connections
     elif opening.oauth_app(connection).client_credentials:
+        # None leaves it as it is: to reconnect must not open a connection for writing by itself.
         if read_only is not None:
             service.set_read_only(connection, read_only)
         service.connect_app(connection)

@@ -49,6 +49,7 @@ def pair(organisation: OrganisationOption = "", json: Json = False) -> None:
 
         rows = []
         for one in _organisations(organisation, json=json):
+            # By the engine's own way, which also lets go again what waited for a pair.
             done = pairing.pair(one.pk)
             rows.append(
                 {

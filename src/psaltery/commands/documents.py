@@ -175,6 +175,7 @@ def _found(filters: dict[str, Any], customer: str, *, yes: bool, json: bool) -> 
     if not rows:
         stop("No document matches.", ExitCode.USAGE, json=json)
     sums = queries.money_by_currency(Document.objects.filter(pk__in=[one.pk for one in rows]))
+    # Said before the question: how much is at stake, and how many calls it costs.
     money = " + ".join(f"{sum_:.2f} {currency}" for currency, sum_ in sums)
     say(f"{len(rows)} documents worth {money}, one call each.", json=json)
     if len(rows) == forcing.MOST:
@@ -263,6 +264,7 @@ def _attempts(row: "Document") -> list[dict[str, object]]:
 def _known_state(state: str, *, json: bool) -> str:
     from psaltery.posting.models import Posting
 
+    # Pages write "In step": both ways of writing it are understood.
     name = state.replace(" ", "_").replace("-", "_")
     if name and name not in Posting.State.values:
         known = ", ".join(Posting.State.values)

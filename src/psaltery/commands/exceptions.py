@@ -52,6 +52,7 @@ def list_(
             exact |= {"owner__email": "", "owner__isnull": True}
         wanted = {name: one for name, one in exact.items() if one}
         rows = queries.cards().filter(IS_EXCEPTION, **wanted)
+        # The number behind it keeps the order the same from one call to the next.
         order = ("-amount", "pk") if by == "money" else ("opened_at", "pk")
         found = [_row(card) for card in rows.order_by(*order)[:most]]
         show_rows(found, ROWS, json=json, empty="Nothing waits for a person.")
@@ -70,6 +71,7 @@ def show(number: Number, json: Json = False) -> None:
             name: {"label": one.label, "answers": list(one.asks)}
             for name, one in repairs.offered(card).items()
         }
+        # The largest first: the list ends after 200.
         blocked = queries.blocked(card).order_by("-total").values_list("number", flat=True)
         known = entry(card.code)
         facts = {**_row(card), "title": known.title, "advice": known.advice}

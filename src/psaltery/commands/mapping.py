@@ -163,6 +163,7 @@ def remove(
 
         one = _organisation(organisation, json=json)
         rows = Mapping.objects.filter(organisation=one, list=list_name, key_kind=key_kind)
+        # Keys are compared as the mapping compares them, so that what was set can be removed.
         row = rows.filter(key__iexact=key.strip()).first()
         if row is None:
             stop(f"{one.name} maps no {key_kind} “{key}”.", ExitCode.USAGE, json=json)
@@ -218,6 +219,7 @@ def _print_csv(text: str, *, json: bool) -> None:
 
 
 def _saves(report: "Report[Any]", *, check: bool, good_rows: bool) -> bool:
+    # Nothing by default when a row is wrong: what a spreadsheet broke should be mended there.
     return not check and bool(report.good) and (good_rows or not report.bad)
 
 

@@ -98,6 +98,7 @@ def _found(whom: str, *, json: bool) -> "Recipient":
         if not mail.is_set_up():
             stop("No mail server is set: PSALTERY_EMAIL_HOST.", ExitCode.USAGE, json=json)
         return service.recipient_of(person)
+    # People first: an address is theirs alone, a channel may be called anything.
     channel = Recipient.objects.filter(person=None, name__iexact=whom.strip()).first()
     if channel is None:
         stop(f"There is no person and no channel {whom}.", ExitCode.USAGE, json=json)

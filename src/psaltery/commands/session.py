@@ -18,6 +18,7 @@ def working(*, json: bool) -> Iterator[None]:
     from psaltery.audit.actor import acting_as
 
     try:
+        # So that the audit log tells a command from a worker and from a person on the pages.
         with acting_as("command line"):
             yield
     # The four failures have an exit code each: a script can wait for a vendor, and call a person

@@ -58,6 +58,7 @@ def tieout(
         wanted = _wanted(organisation, json=json)
         # By the mirrors as they are; how old they are is part of the result.
         if run:
+            # In this process, so that the exit code is about this comparison and no other.
             found = [service.tie_out(one, "command line") for one in wanted]
         else:
             found = [row for one in wanted if (row := service.latest(one)) is not None]

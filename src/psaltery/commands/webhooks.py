@@ -163,6 +163,7 @@ def _found(text: str, *, json: bool) -> "Connection":
     from psaltery.inbound import queries
 
     known = Connection.objects.filter(kind__in=queries.KINDS)
+    # The name first: a connection may be called by a number.
     found = known.filter(name=text).first()
     if found is None and text.isdecimal():
         found = known.filter(pk=int(text)).first()
@@ -194,6 +195,7 @@ def _moment(text: str, *, json: bool) -> datetime:
     except ValueError:
         said = f"{text!r} is no moment: say 30m, 6h, 2d or 2026-11-21T10:00."
         stop(said, ExitCode.USAGE, json=json)
+    # UTC, as the list shows its moments to programs.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

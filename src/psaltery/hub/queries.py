@@ -48,7 +48,7 @@ _OWED = F("not_due") + F("days_30") + F("days_60") + F("days_90") + F("older")
 
 def _by_currency(amount: Any) -> ArraySubquery:
     mine = CustomerMoney.objects.filter(customer=OuterRef("pk")).order_by("currency")
-    # As text, so that no digit is lost on the way through an array.
+    # As text: amount and currency travel together in one element of the array.
     text = Concat(Cast(amount, CharField()), Value(" "), "currency")
     return ArraySubquery(mine.annotate(text=text).values("text"))
 

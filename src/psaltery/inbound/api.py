@@ -96,7 +96,7 @@ def connectwise(request: HttpRequest, public_id: str) -> HttpResponse:
         return refused
     row = RealTime.objects.select_related("connection").filter(public_id=public_id).first()
     if row is None or not row.wanted or row.connection.state == Connection.State.DISCONNECTED:
-        # No refusal is counted: the address is unknown, so there is no connection to tell about it.
+        # Not counted as a refusal: nobody here waits for these callbacks any more.
         return _answer(410)
     body = request.body
     try:
@@ -123,8 +123,8 @@ def _callback_refusal(
     connection: Connection, body: bytes, notice: Notice, signature: str
 ) -> Reason | None:
     """Why a callback is not believed; None when it is. Raises a failure when that can't be told."""
-    # Else anybody could have us call any host (SSRF), and sign with a key of their own.
-    # Before anything is fetched: the address is the sender's word.
+    # Before anything is fetched: the address is the sender's word. Else anybody could have us call
+    # any host (SSRF), and sign with a key of their own.
     if not connectwise_wire.is_trusted_key_address(notice.key_url, base_url(connection)):
         return Reason.KEY_ADDRESS
     for fresh in (False, True):

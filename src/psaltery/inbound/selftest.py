@@ -40,8 +40,8 @@ def _xero(connection: Connection) -> list[Line]:
     for row in rows:
         right = _signature(keys.open_key(row))
         lines.append(_delivery(address, right, 200, f"Delivery signed with …{row.hint}"))
-    # An endpoint that takes every empty delivery fails Xero's intent to receive.
-    # As Xero's own probe: one character is wrong.
+    # As Xero's own probe: one character is wrong. An endpoint that takes every empty delivery fails
+    # its intent to receive.
     wrong = ("A" if right[0] != "A" else "B") + right[1:]
     return [*lines, _delivery(address, wrong, 401, "Delivery signed wrongly")]
 

@@ -60,7 +60,8 @@ def pull(
     feed: int, organisation: int, priority: Priority = Priority.SCHEDULE, after: float = 0
 ) -> None:
     """Read a feed on from its checkpoint."""
-    # One page of an organisation at a time: feeds side by side would use up its minute's calls.
+    # One feed of an organisation at a time: Xero takes five calls at once, and writes need theirs.
+    # https://developer.xero.com/documentation/guides/oauth2/limits/
     lock = f"pull:{organisation}"
     defer("pull_feed", feed, lock=lock, priority=priority, after=after)
 

@@ -46,8 +46,8 @@ def take(organisation: Organisation, priority: Priority, row: Run, until: float)
             step_failed(site, failure, "payments")
             raise
         row.read += 1
-        # What is not known for sure is not entered: a payment too many can't be edited away in
-        # Xero.
+        # What is not known for sure is not entered: a payment in Xero can be deleted, not edited.
+        # https://developer.xero.com/documentation/api/accounting/payments
         if known:
             row.written += _enter(organisation, document, books)
     step_works(organisation, "taken")
