@@ -1,7 +1,7 @@
 """Dates and locked periods: on which day a document stands in the books, and what forbids it. Pure.
 
 Nothing is written into a locked period, also where the books would allow it (an adviser's
-connection): ../shared/reference/prior-art.md 1.7.
+connection): reference/prior-art.md 1.7.
 """
 
 from calendar import monthrange

@@ -1,7 +1,7 @@
 """The lock dates as they are now: read before documents are written, and not only with the lists.
 
 A user who is an adviser may write into a period that is locked for everybody else, so a lock of
-the last hour would be overstepped and nothing refused (../shared/reference/prior-art.md 1.7).
+the last hour would be overstepped and nothing refused (reference/prior-art.md 1.7).
 """
 
 from datetime import timedelta
