@@ -278,16 +278,17 @@ def _in_step(back: PaymentBack, why: str, parts: Sequence[Part], written_to: Psa
 def _settled(back: PaymentBack, why: str, parts: Sequence[Part]) -> None:
     """In step, unless money moved again meanwhile: then it waits for the next look."""
     row = PaymentBack.objects.filter(pk=back.pk)
-    # One statement, so that money which moves between a look and a write is not lost.
-    if row.filter(dirty=True).update(state=_State.WAITING, dirty=False, changed_at=now()):
-        return
-    row.update(
+    # Asked and settled in one statement: between two of them money could move unseen.
+    settled = row.filter(dirty=False).update(
         state=_State.IN_STEP,
         why=why,
         parts=msgspec.to_builtins(list(parts)),
         intent={},
         changed_at=now(),
     )
+    if not settled:
+        row.update(state=_State.WAITING, dirty=False, changed_at=now())
+        return
     release([back.document_id], why, topic=TOPIC)
 
 

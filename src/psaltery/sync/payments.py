@@ -8,7 +8,7 @@ from psaltery.adapters.errors import Failure
 from psaltery.connections.models import Organisation
 from psaltery.connections.opening import open_psa
 from psaltery.connections.organisations import site_of
-from psaltery.matching.carry_out import Report, carry_out, waiting
+from psaltery.matching.carry_out import Report, carry_out, due, waiting
 from psaltery.matching.taken import carry_out as taken
 from psaltery.matching.taken.service import wanted
 from psaltery.sync.failures import step_failed, step_works
@@ -49,7 +49,9 @@ def match(organisation_id: int, priority: Priority, slice_seconds: float = SLICE
             finally:
                 row.read, row.written, row.held = report.seen, report.written, report.held
     for site in {site_of(back.document.connection) for back in batch}:
-        step_works(site, "payments")
+        # An organisation that had nothing to write says nothing about one that could not.
+        if report.written or not due().filter(document__connection=site.connection).exists():
+            step_works(site, "payments")
     return more or len(batch) == BATCH
 
 
