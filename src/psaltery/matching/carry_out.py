@@ -86,9 +86,10 @@ def carry_out(back: PaymentBack, psa: Psa, report: Report) -> None:
     """Bring the PSA's payments of one document in step. Raises TryLater and NeedsReconnect."""
     report.seen += 1
     with about(documents=[back.document.number], customer=back.document.company_name):
-        if back.state in (_State.WRITING, _State.UNCERTAIN):
-            # ConnectWise has no idempotency key: only what it shows tells whether it arrived.
-            _look_up(back, psa)
+        doubtful = back.state in (_State.WRITING, _State.UNCERTAIN)
+        # ConnectWise has no idempotency key: only what it shows tells whether it arrived.
+        if doubtful and not _look_up(back, psa):
+            return
         for step in range(MOST_WRITES):
             # Cleared before the money is read: what moves after this line shows as dirty.
             PaymentBack.objects.filter(pk=back.pk).update(dirty=False)
@@ -157,22 +158,29 @@ def _credit_memos(back: PaymentBack, credit_notes: list[str]) -> dict[str, str]:
 
 def _book(back: PaymentBack, decision: Decision) -> bool:
     """Commit 1: the intent. False when another process has it."""
+    # The moment is the booking's name: by it we know afterwards whether the row is still ours.
+    back.booked_at = now()
+    # A compare-and-set without a lock: none may be held while the PSA is called.
+    waiting_row = PaymentBack.objects.filter(pk=back.pk, state=_State.WAITING)
     return bool(
-        # A compare-and-set without a lock: none may be held while the PSA is called.
-        PaymentBack.objects.filter(pk=back.pk, state=_State.WAITING).update(
+        waiting_row.update(
             state=_State.WRITING,
-            intent={"action": type(decision).__name__, **msgspec.to_builtins(decision)},
-            booked_at=now(),
+            intent=_intent(decision),
+            booked_at=back.booked_at,
             why="It is being written.",
         )
     )
 
 
+def _intent(decision: Decision) -> dict[str, Any]:
+    return {"action": type(decision).__name__, **msgspec.to_builtins(decision)}
+
+
 def _write(back: PaymentBack, decision: Decision, psa: Psa, report: Report) -> bool:
-    """One booked write; False when the PSA refused it."""
+    """One booked write; False when the PSA refused it, or another process had taken it over."""
     try:
         with begin_writes_within(BEGIN_WITHIN):
-            _call(back, decision, psa)
+            shown = _call(back, decision, psa)
     except TryLater as failure:
         state = _State.UNCERTAIN if failure.uncertain else _State.WAITING
         _stand(back, state, str(failure))
@@ -181,29 +189,56 @@ def _write(back: PaymentBack, decision: Decision, psa: Psa, report: Report) -> b
         _stand(back, _State.WAITING, str(failure))
         raise
     except Rejected as failure:
-        _refused(back, failure)
-        report.held += 1
+        report.held += _refused(back, failure)
         return False
-    _stand(back, _State.WAITING, "Written; looking whether anything is left.")
+    if not _keep(back, decision, shown):
+        _overtaken(back, decision, shown, psa)
+        return False
     return True
 
 
-def _call(back: PaymentBack, decision: Decision, psa: Psa) -> None:
-    """Make one write, and keep at once what the PSA shows afterwards."""
+def _call(back: PaymentBack, decision: Decision, psa: Psa) -> PsaPayment | None:
+    """Make one write; what the PSA shows for it afterwards."""
     document_id = back.document.external_id
     match decision:
         case ApplyCredit(memo, amount, paid_on):
-            _keep_credit(back, _applied(psa, document_id, memo, amount, paid_on))
-        case RemoveCredit(payment_id):
-            psa.delete_payment(_record(back, payment_id))
-            _drop_credit(back, payment_id)
+            return _applied(psa, document_id, memo, amount, paid_on)
         case CreatePayment(amount, paid_on, note):
-            _remember(back, psa.create_payment(document_id, amount, paid_on, note))
+            return psa.create_payment(document_id, amount, paid_on, note)
         case UpdatePayment(payment_id, amount, paid_on):
-            _remember(back, psa.update_payment(_record(back, payment_id), amount, paid_on))
-        case DeletePayment(payment_id):
+            return psa.update_payment(_record(back, payment_id), amount, paid_on)
+        case RemoveCredit(payment_id) | DeletePayment(payment_id):
             psa.delete_payment(_record(back, payment_id))
-            _remember(back, None)
+    return None
+
+
+def _keep(back: PaymentBack, decision: Decision, shown: PsaPayment | None) -> bool:
+    """Keep at once what the PSA has from us; False where another process took the row over."""
+    with transaction.atomic():
+        if not _stand(back, _State.WAITING, "Written; looking whether anything is left."):
+            return False
+        match decision:
+            case ApplyCredit() if shown is not None:
+                _keep_credit(back, shown)
+            case RemoveCredit(payment_id):
+                _drop_credit(back, payment_id)
+            case _:
+                _remember(back, shown)
+    return True
+
+
+def _overtaken(back: PaymentBack, decision: Decision, shown: PsaPayment | None, psa: Psa) -> None:
+    """We stood still for so long that another process looked the write up, and went on.
+
+    What we created too late is taken back; what else we wrote is looked at again.
+    """
+    back.refresh_from_db(fields=["psa_payment_id"])
+    created = shown if isinstance(decision, CreatePayment) else None
+    if created and created.external_id != back.psa_payment_id:
+        psa.delete_payment(created)
+        return
+    calm = PaymentBack.objects.filter(pk=back.pk).exclude(state=_State.WRITING)
+    calm.update(state=_State.UNCERTAIN, intent=_intent(decision), booked_at=now() - GRACE)
 
 
 def _record(back: PaymentBack, payment_id: str) -> PsaPayment:
@@ -241,9 +276,11 @@ def _save_credits(back: PaymentBack, credits: list[Any]) -> None:
     PaymentBack.objects.filter(pk=back.pk).update(credits=credits, settled_at=now())
 
 
-def _stand(back: PaymentBack, state: str, why: str) -> None:
+def _stand(back: PaymentBack, state: str, why: str) -> bool:
+    """False when another process took the row over since it was booked: what it found stands."""
     back.state = state
-    PaymentBack.objects.filter(pk=back.pk).update(state=state, why=why, changed_at=now())
+    mine = PaymentBack.objects.filter(pk=back.pk, booked_at=back.booked_at)
+    return bool(mine.update(state=state, why=why, changed_at=now()))
 
 
 def _remember(back: PaymentBack, shown: PsaPayment | None) -> None:
@@ -277,7 +314,7 @@ def _in_step(back: PaymentBack, why: str, parts: Sequence[Part], written_to: Psa
 
 def _settled(back: PaymentBack, why: str, parts: Sequence[Part]) -> None:
     """In step, unless money moved again meanwhile: then it waits for the next look."""
-    row = PaymentBack.objects.filter(pk=back.pk)
+    row = PaymentBack.objects.filter(pk=back.pk, booked_at=back.booked_at)
     # Asked and settled in one statement: between two of them money could move unseen.
     settled = row.filter(dirty=False).update(
         state=_State.IN_STEP,
@@ -317,7 +354,8 @@ def _compare(back: PaymentBack, document: Document, balance: Decimal, paid: Deci
     hold([Held(document, back.organisation, [reason])], topic=TOPIC)
 
 
-def _refused(back: PaymentBack, failure: Rejected) -> None:
+def _refused(back: PaymentBack, failure: Rejected) -> bool:
+    """Held with its card; False where that says nothing: it is decided about again."""
     document = back.document
     sentence = f"{document.number}: the PSA refused the payment: {failure}"
     reason = Reason(
@@ -328,17 +366,34 @@ def _refused(back: PaymentBack, failure: Rejected) -> None:
         details={"problems": [problem.message for problem in failure.problems]},
     )
     with transaction.atomic():
-        _stand(back, _State.HELD, sentence)
+        if not _stand(back, _State.HELD, sentence):
+            return False
+        # Money moved while it was being refused: what was refused is not what is wanted now.
+        moved = PaymentBack.objects.filter(pk=back.pk, dirty=True)
+        if moved.update(state=_State.WAITING):
+            return False
         hold([Held(document, back.organisation, [reason])], topic=TOPIC)
         tell(back.organisation, document, sentence, "payment.back", failed=True)
+    return True
 
 
 # A write whose answer never came.
 
 
-def _look_up(back: PaymentBack, psa: Psa) -> None:
-    """Learn from the PSA whether the booked write arrived; afterwards the row waits again."""
+def _look_up(back: PaymentBack, psa: Psa) -> bool:
+    """Learn from the PSA whether the booked write arrived; afterwards the row waits again.
+
+    False when another process looked it up as well: that one goes on with it.
+    """
     shown = psa.payments(back.document.external_id)
+    with transaction.atomic():
+        if not _stand(back, _State.WAITING, "Its last write was looked up."):
+            return False
+        _learn(back, shown)
+    return True
+
+
+def _learn(back: PaymentBack, shown: Sequence[PsaPayment]) -> None:
     there = {payment.external_id for payment in shown}
     match back.intent.get("action"):
         case "CreatePayment":
@@ -350,7 +405,6 @@ def _look_up(back: PaymentBack, psa: Psa) -> None:
         case "UpdatePayment" | "DeletePayment":
             mine = next((p for p in shown if p.external_id == back.psa_payment_id), None)
             _remember(back, mine)
-    _stand(back, _State.WAITING, "Its last write was looked up.")
 
 
 def _adopt_created(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[str, Any]) -> None:

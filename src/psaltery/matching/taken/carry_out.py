@@ -105,7 +105,9 @@ def _is_taken(payment: PsaPayment) -> bool:
 
 
 def _remember(document: Document, shown: Sequence[PsaPayment]) -> None:
-    known = {row.psa_payment_id: row for row in PaymentTaken.objects.filter(document=document)}
+    # Locked: another process may be about to book one of them.
+    rows = PaymentTaken.objects.select_for_update().filter(document=document)
+    known = {row.psa_payment_id: row for row in rows}
     for payment in shown:
         row = known.pop(payment.external_id, None)
         if row is None:
@@ -132,7 +134,12 @@ def _wake(row: PaymentTaken) -> None:
     """Decide about it (again); one that is being written is looked at when it is settled."""
     if row.state not in _DOUBTFUL:
         row.state = _State.WAITING
-    row.save()
+    if row.pk is None:
+        row.save()
+        return
+    row.save(
+        update_fields=["amount", "paid_on", "gone", "method", "taken_by", "state", "changed_at"]
+    )
 
 
 # Deciding and writing.
@@ -182,18 +189,19 @@ def _step(row: PaymentTaken, books: Books) -> Decision | None:
         case Found(payment, ours, why):
             row.books_payment_id, row.ours = payment.external_id, ours
             row.posted_amount, row.posted_on = payment.amount, payment.paid_on
-            _stand(row, _State.IN_STEP, why)
+            if not _settle(row, _State.IN_STEP, why):
+                return None
             _tell(row, f"{row.document.number}: {why}")
             # What the books have may be of another amount: then ours is replaced.
             return _step(row, books) if ours else decision
         case Done(why):
-            _stand(row, _State.REMOVED if row.gone else _State.IN_STEP, why)
+            settled = _settle(row, _State.REMOVED if row.gone else _State.IN_STEP, why)
         case Wait(why):
             # It waits for the books: what changes there has it decided about again.
-            _stand(row, _State.HELD, why)
+            settled = _settle(row, _State.HELD, why)
         case Ask(_, sentence):
-            _stand(row, _State.HELD, sentence)
-    return decision
+            settled = _settle(row, _State.HELD, sentence)
+    return decision if settled else None
 
 
 def _taken(row: PaymentTaken) -> Taken:
@@ -240,11 +248,17 @@ def _write(
 def _book(row: PaymentTaken, decision: Enter | Remove, key: str) -> bool:
     """Commit 1: the intent. False when another process has it."""
     intent = {"action": type(decision).__name__, "key": key, **msgspec.to_builtins(decision)}
+    # Of two processes only one changes the row; the other one finds it being written. And nothing
+    # is written of a payment that was changed since it was decided about.
+    as_decided = PaymentTaken.objects.filter(pk=row.pk, changed_at=row.changed_at)
     row.state, row.intent, row.booked_at = _State.WRITING, intent, now()
-    # Of two processes only one changes the row; the other one finds it being written.
-    calm = PaymentTaken.objects.filter(pk=row.pk).exclude(state__in=_DOUBTFUL)
-    booked = calm.update(
-        state=row.state, intent=intent, booked_at=row.booked_at, why="It is being written."
+    row.changed_at = row.booked_at
+    booked = as_decided.exclude(state__in=_DOUBTFUL).update(
+        state=row.state,
+        intent=intent,
+        booked_at=row.booked_at,
+        changed_at=row.changed_at,
+        why="It is being written.",
     )
     return bool(booked)
 
@@ -262,34 +276,44 @@ def _enter(row: PaymentTaken, decision: Enter, account_id: str, key: str, books:
         raise Rejected(list(outcome.problems))
     row.books_payment_id, row.ours = outcome.external_id, True
     row.posted_amount, row.posted_on = decision.amount, decision.paid_on
-    with transaction.atomic():
-        _stand(row, _State.WAITING, "Written; looking whether anything is left.")
-        _tell(
-            row,
-            f"{row.document.number}: the payment of {decision.amount:,.2f} on {decision.paid_on} "
-            f"was entered in {row.organisation.name}.",
-        )
+    sentence = (
+        f"{row.document.number}: the payment of {decision.amount:,.2f} on {decision.paid_on} was "
+        f"entered in {row.organisation.name}."
+    )
+    if not _stand(row, _State.WAITING, "Written; looking whether anything is left.", sentence):
+        _overtaken(row, outcome.external_id, books)
 
 
-def _removed(row: PaymentTaken) -> None:
+def _overtaken(row: PaymentTaken, payment_id: str, books: Books) -> None:
+    """We stood still for so long that another process looked for our payment, and went on.
+
+    Where it found nothing and entered its own, ours came too late and is taken back.
+    """
+    row.refresh_from_db(fields=["books_payment_id"])
+    if row.books_payment_id not in ("", payment_id):
+        books.remove_payment(payment_id, str(uuid.uuid4()))
+
+
+def _removed(row: PaymentTaken) -> bool:
     gone = row.posted_amount
     row.books_payment_id, row.posted_amount, row.posted_on = "", ZERO, None
-    with transaction.atomic():
-        _stand(row, _State.WAITING, "Removed; looking whether anything is left.")
-        _tell(
-            row,
-            f"{row.document.number}: the payment of {gone:,.2f} was removed from "
-            f"{row.organisation.name}: the PSA has it otherwise, or no more.",
-        )
+    sentence = (
+        f"{row.document.number}: the payment of {gone:,.2f} was removed from "
+        f"{row.organisation.name}: the PSA has it otherwise, or no more."
+    )
+    return _stand(row, _State.WAITING, "Removed; looking whether anything is left.", sentence)
 
 
-def _refused(row: PaymentTaken, failure: Rejected) -> Ask:
+def _refused(row: PaymentTaken, failure: Rejected) -> Ask | None:
     """A code that the catalogue has, or the plain refusal."""
     code = failure.problems[0].code if failure.problems else "rejected"
     known = ("payment_exceeds_due", "payment_locked", "payment_account_invalid", "reconciled")
     sentence = f"{row.document.number}: {row.organisation.name} refused the payment: {failure}"
     with transaction.atomic():
-        _stand(row, _State.HELD, sentence)
+        if not _settle(row, _State.HELD, sentence):
+            # What was refused is no longer what is wanted.
+            _stand(row, _State.WAITING, "It changed while it was being written.")
+            return None
         _tell(row, sentence, failed=True)
     return Ask(code if code in known else "payment_taken_refused", sentence)
 
@@ -299,31 +323,50 @@ def _looked_up(row: PaymentTaken, payments: Sequence[Settlement]) -> bool:
     alive = {one.external_id: one for one in payments if one.state == "active"}
     if row.intent.get("action") == "Remove":
         if row.books_payment_id not in alive:
-            _removed(row)
-            return True
+            return _removed(row)
     elif any(one.reference == reference(row) for one in alive.values()):
-        _stand(row, _State.WAITING, "It had arrived.")
-        return True
+        return _stand(row, _State.WAITING, "It had arrived.")
     # Not there yet proves nothing while a server may still be at it.
     if row.booked_at is not None and row.booked_at > now() - GRACE:
         return False
-    _stand(row, _State.WAITING, "It never arrived; it is decided about again.")
-    _tell(row, f"{row.document.number}: the payment never arrived; it is decided about again.")
-    return True
+    sentence = f"{row.document.number}: the payment never arrived; it is decided about again."
+    return _stand(row, _State.WAITING, "It never arrived; it is decided about again.", sentence)
 
 
 # What is stored and told.
 
 
-def _stand(row: PaymentTaken, state: str, why: str) -> None:
-    row.state, row.why, row.settled_at = state, why, now()
+def _stand(row: PaymentTaken, state: str, why: str, sentence: str = "") -> bool:
+    """What became of a booked write; False when another process took the row over meanwhile."""
+    with transaction.atomic():
+        stored = _store(row, PaymentTaken.objects.filter(booked_at=row.booked_at), state, why)
+        if stored and sentence:
+            _tell(row, sentence)
+    # The PSA may have been read again while it was written: the next decision needs that.
+    row.refresh_from_db(fields=["amount", "paid_on", "gone", "state", "changed_at"])
+    return stored
+
+
+def _settle(row: PaymentTaken, state: str, why: str) -> bool:
+    """What was decided; False when the payment changed meanwhile: it is decided about again."""
+    return _store(row, PaymentTaken.objects.filter(changed_at=row.changed_at), state, why)
+
+
+def _store(row: PaymentTaken, as_known: QuerySet[PaymentTaken], state: str, why: str) -> bool:
+    moment = now()
     # Not `amount` and `gone`: the PSA may have been read again meanwhile.
-    row.save(
-        update_fields=[
-            *("state", "why", "books_payment_id", "posted_amount", "posted_on", "ours"),
-            *("settled_at", "changed_at"),
-        ]
+    stored = as_known.filter(pk=row.pk).update(
+        state=state,
+        why=why,
+        books_payment_id=row.books_payment_id,
+        posted_amount=row.posted_amount,
+        posted_on=row.posted_on,
+        ours=row.ours,
+        settled_at=moment,
+        changed_at=moment,
     )
+    row.state, row.why, row.settled_at, row.changed_at = state, why, moment, moment
+    return bool(stored)
 
 
 def _tell(row: PaymentTaken, sentence: str, *, failed: bool = False) -> None:
