@@ -225,3 +225,28 @@ def test_an_entry_begun_too_late_leaves_one(rig: Rig, entered: Link):
     row = PaymentTaken.objects.get()
     assert (row.state, row.books_payment_id) == ("in_step", payment["PaymentID"])
     assert due(rig, entered) == 100
+
+
+# Links that nobody followed: the process died right after it had made them.
+
+
+def test_money_on_a_link_that_was_not_followed_reaches_the_psa_with_the_next_posting(rig, link):
+    rig.pay(link, Decimal(60), DAY)
+    read_money(rig, link)
+    PaymentBack.objects.all().delete()
+    rig.work()
+    assert the_back().amount == 60
+    assert balance(rig, link) == due(rig, link) == 160
+
+
+def test_money_that_was_passed_by_long_ago_is_found_by_the_full_pass(rig: Rig, link: Link):
+    Link.objects.update(linked_at=F("linked_at") - timedelta(days=3))
+    rig.pay(link, Decimal(60), DAY)
+    read_money(rig, link)
+    PaymentBack.objects.all().delete()
+    rig.work()
+    assert rig.psa_payments(link.document) == []
+    Feed.objects.filter(name="payments").update(full_pass_at=None)
+    rig.sync()
+    assert the_back().amount == 60
+    assert balance(rig, link) == due(rig, link) == 160

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from psaltery.connections.mirror import append, store
+from psaltery.connections.mirror import append, keep, store, written
 from psaltery.connections.models import Organisation
+from psaltery.kit.bulk import Rows
 from psaltery.kit.text import comparable_name
 from psaltery.ledger.models import (
     BillingCreditMemo,
@@ -34,21 +35,57 @@ class Stored(msgspec.Struct):
     changed_invoices: set[str] = msgspec.field(default_factory=set)
 
 
-def remember(organisation: Organisation, records: Sequence[Any]) -> Stored:
-    """Store one page of a feed: customers, invoices, credit notes, money and its uses."""
+class Prepared(msgspec.Struct):
+    """A page of records as rows, with what else its storing needs to know of them."""
+
+    customers: Rows
+    invoices: Rows
+    lines: Rows
+    credit_memos: Rows
+    unallocated: Rows
+    settlements: Rows
+    # A touch of money or credit → the invoice that it is on.
+    invoice_of: dict[str, str]
+    # Credit notes and unallocated money of the page, which come with all their touches.
+    sources: list[str]
+
+
+def prepare(organisation: Organisation, records: Sequence[Any]) -> Prepared:
+    """Records of a feed as rows: customers, invoices, credit notes, money and its uses.
+
+    This asks no database, so that one page can be prepared while another is stored.
+    """
     by_type: dict[type, list[Any]] = defaultdict(list)
     for record in records:
         by_type[type(record)].append(record)
-    source = organisation.connection.kind
-    stored = Stored()
-    stored.changed += _customers(organisation, source, by_type[books.Customer])
-    stored.changed += _invoices(organisation, source, by_type[books.Invoice], stored)
-    stored.changed += _credit_memos(organisation, source, by_type[books.CreditNote])
-    stored.changed += _unallocated(organisation, source, by_type[books.Unallocated])
-    stored.changed += _settlements(organisation, source, by_type[books.Settlement], stored)
-    # These come with all their allocations: what is stored and not among them was undone.
+    source, settlements = organisation.connection.kind, by_type[books.Settlement]
+    # Should an invoice be there twice, its lines must not be: its last state counts.
+    invoices = {invoice.external_id: invoice for invoice in by_type[books.Invoice]}.values()
     sources = by_type[books.CreditNote] + by_type[books.Unallocated]
-    stored.changed += _drop_missing(organisation, sources, by_type[books.Settlement], stored)
+    return Prepared(
+        customers=_customers(organisation, source, by_type[books.Customer]),
+        invoices=_invoices(organisation, source, invoices),
+        lines=_lines(organisation, invoices),
+        credit_memos=_credit_memos(organisation, source, by_type[books.CreditNote]),
+        unallocated=_unallocated(organisation, source, by_type[books.Unallocated]),
+        settlements=_settlements(organisation, source, settlements),
+        invoice_of={p.external_id: p.invoice_id for p in settlements},
+        sources=[record.external_id for record in sources],
+    )
+
+
+def remember(organisation: Organisation, page: Prepared) -> Stored:
+    """Store one page of a feed."""
+    stored = Stored()
+    stored.changed += len(keep(page.customers))
+    stored.changed += _keep_invoices(organisation, page, stored)
+    stored.changed += len(keep(page.credit_memos)) + len(keep(page.unallocated))
+    # Only what is different wakes matching: a full pass reads every payment again.
+    touched = [page.invoice_of[change.key[1]] for change in keep(page.settlements)]
+    stored.changed += len(touched)
+    stored.touched_invoices.update(filter(None, touched))
+    # These come with all their allocations: what is stored and not among them was undone.
+    stored.changed += _drop_missing(organisation, page, stored)
     return stored
 
 
@@ -60,7 +97,7 @@ _CUSTOMER = (
 )
 
 
-def _customers(organisation: Organisation, source: str, records: list[books.Customer]) -> int:
+def _customers(organisation: Organisation, source: str, records: list[books.Customer]) -> Rows:
     rows = (
         (
             organisation.id, c.external_id, source, c.updated_at, c.name, c.email, c.tax_number,
@@ -69,7 +106,7 @@ def _customers(organisation: Organisation, source: str, records: list[books.Cust
         )
         for c in records
     )  # fmt: skip
-    return len(store(Customer, _KEY, _CUSTOMER, rows))
+    return written(Customer, _KEY, _CUSTOMER, rows)
 
 
 _INVOICE = (
@@ -81,9 +118,7 @@ _INVOICE = (
 )
 
 
-def _invoices(
-    organisation: Organisation, source: str, records: list[books.Invoice], stored: Stored
-) -> int:
+def _invoices(organisation: Organisation, source: str, records: Iterable[books.Invoice]) -> Rows:
     rows = (
         (
             organisation.id, i.external_id, source, i.updated_at, i.kind, i.number, i.status,
@@ -93,12 +128,7 @@ def _invoices(
         )
         for i in records
     )  # fmt: skip
-    # The clock counts here: lines are compared through it, the header alone would miss them.
-    changed = store(BillingInvoice, _KEY, _INVOICE, rows, aside=())
-    fresh = {change.key[1]: change.inserted for change in changed}
-    stored.changed_invoices.update(fresh)
-    _lines(organisation, [i for i in records if i.external_id in fresh], fresh)
-    return len(changed)
+    return written(BillingInvoice, _KEY, _INVOICE, rows)
 
 
 _LINE = (
@@ -108,18 +138,27 @@ _LINE = (
 )
 
 
-def _lines(
-    organisation: Organisation, invoices: list[books.Invoice], inserted: dict[str, bool]
-) -> None:
+_OF_INVOICE = ("organisation_id", "invoice_external_id")
+
+
+def _lines(organisation: Organisation, invoices: Iterable[books.Invoice]) -> Rows:
+    rows = _line_rows(organisation.id, invoices)
+    return written(BillingInvoiceLine, _OF_INVOICE, _LINE, rows)
+
+
+def _keep_invoices(organisation: Organisation, page: Prepared, stored: Stored) -> int:
+    # The clock counts here: lines are compared through it, the header alone would miss them.
+    changed = keep(page.invoices, aside=())
+    fresh = {change.key for change in changed}
+    stored.changed_invoices.update(key[1] for key in fresh)
     # Nothing to delete for new ones, and a first reading has only new ones.
-    replaced = [i.external_id for i in invoices if not inserted[i.external_id]]
+    replaced = [change.key[1] for change in changed if not change.inserted]
     if replaced:
         BillingInvoiceLine.objects.filter(
             organisation=organisation, invoice_external_id__among=replaced
         ).delete()
-    # Should an invoice be there twice, its lines must not be: its last state counts.
-    unique = {invoice.external_id: invoice for invoice in invoices}
-    append(BillingInvoiceLine, _LINE, _line_rows(organisation.id, unique.values()))
+    append(page.lines.of(fresh))
+    return len(changed)
 
 
 def _line_rows(organisation: int, invoices: Iterable[books.Invoice]) -> Iterable[tuple[Any, ...]]:
@@ -144,7 +183,7 @@ _CREDIT = (
 )
 
 
-def _credit_memos(organisation: Organisation, source: str, records: list[books.CreditNote]) -> int:
+def _credit_memos(organisation: Organisation, source: str, records: list[books.CreditNote]) -> Rows:
     rows = (
         (
             organisation.id, n.external_id, source, n.updated_at, n.kind, n.number, n.status,
@@ -153,7 +192,7 @@ def _credit_memos(organisation: Organisation, source: str, records: list[books.C
         )
         for n in records
     )  # fmt: skip
-    return len(store(BillingCreditMemo, _KEY, _CREDIT, rows))
+    return written(BillingCreditMemo, _KEY, _CREDIT, rows)
 
 
 _UNALLOCATED = (
@@ -163,7 +202,7 @@ _UNALLOCATED = (
 )
 
 
-def _unallocated(organisation: Organisation, source: str, records: list[books.Unallocated]) -> int:
+def _unallocated(organisation: Organisation, source: str, records: list[books.Unallocated]) -> Rows:
     rows = (
         (
             organisation.id, u.external_id, source, u.updated_at, u.kind, u.source, u.customer_id,
@@ -172,7 +211,7 @@ def _unallocated(organisation: Organisation, source: str, records: list[books.Un
         )
         for u in records
     )  # fmt: skip
-    return len(store(Unallocated, _KEY, _UNALLOCATED, rows))
+    return written(Unallocated, _KEY, _UNALLOCATED, rows)
 
 
 _PAYMENT = (
@@ -183,9 +222,7 @@ _PAYMENT = (
 )
 
 
-def _settlements(
-    organisation: Organisation, source: str, records: list[books.Settlement], stored: Stored
-) -> int:
+def _settlements(organisation: Organisation, source: str, records: list[books.Settlement]) -> Rows:
     rows = (
         (
             organisation.id, p.external_id, source, p.updated_at, p.kind, p.source, p.source_id,
@@ -194,31 +231,20 @@ def _settlements(
         )
         for p in records
     )  # fmt: skip
-    # Only what is different wakes matching: a full pass reads every payment again.
-    changed = {change.key[1] for change in store(BillingPayment, _KEY, _PAYMENT, rows)}
-    stored.touched_invoices.update(
-        p.invoice_id for p in records if p.external_id in changed and p.invoice_id
-    )
-    return len(changed)
+    return written(BillingPayment, _KEY, _PAYMENT, rows)
 
 
-def _drop_missing(
-    organisation: Organisation,
-    sources: Sequence[Any],
-    settlements: Sequence[books.Settlement],
-    stored: Stored,
-) -> int:
+def _drop_missing(organisation: Organisation, page: Prepared, stored: Stored) -> int:
     """Allocations that their credit note or payment no longer lists were removed in the books."""
-    if not sources:
+    if not page.sources:
         return 0
-    present = [settlement.external_id for settlement in settlements]
     missing = BillingPayment.objects.filter(
         organisation=organisation,
         # Not payments: those are records of their own, and come back as deleted.
         touch__in=("credit_note", "overpayment", "prepayment"),
-        touch_external_id__in=[record.external_id for record in sources],
+        touch_external_id__in=page.sources,
         state="active",
-    ).exclude(external_id__in=present)
+    ).exclude(external_id__in=list(page.invoice_of))
     invoices = list(missing.values_list("invoice_external_id", flat=True))
     stored.touched_invoices.update(filter(None, invoices))
     # Kept as deleted rather than taken away, so that a page can say what was undone.

@@ -1,8 +1,9 @@
 """Which documents need a look at their payments. Cheap writes, inside the caller's transaction."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import BillingPayment
@@ -26,6 +27,25 @@ def linked(organisation: Organisation, document_ids: Iterable[int]) -> int:
         organisation=organisation, invoice_external_id__in=by_invoice, state="active"
     ).values_list("invoice_external_id", flat=True)
     return _wait(organisation, {by_invoice[invoice] for invoice in paid})
+
+
+def overlooked(organisation: Organisation, since: datetime | None = None) -> list[int]:
+    """Linked documents (since then) with money on them in the books that nobody has looked at.
+
+    A process may die between a link and `linked`; and the money may have been stored in the very
+    moment of the link, when neither transaction could see the other.
+    """
+    links = Link.objects.filter(
+        organisation=organisation,
+        books_kind=BooksKind.INVOICE,
+        document__payment_back__isnull=True,
+    )
+    if since is not None:
+        links = links.filter(linked_at__gte=since)
+    money = BillingPayment.objects.filter(
+        organisation=organisation, invoice_external_id=OuterRef("books_id"), state="active"
+    )
+    return list(links.filter(Exists(money)).values_list("document_id", flat=True))
 
 
 def _credit_notes_linked(organisation: Organisation, links: QuerySet[Link]) -> None:

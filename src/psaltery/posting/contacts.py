@@ -14,7 +14,7 @@ from psaltery.audit.service import record_decisions
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Company, Document
 from psaltery.kit.clock import now
-from psaltery.ledger.service import remember
+from psaltery.ledger.service import prepare, remember
 from psaltery.mapping.contacts import changes
 from psaltery.mapping.models import ContactLink
 from psaltery.mapping.service import facts_of, source
@@ -204,7 +204,7 @@ def _contact_answered(
     # A name or number in use: read who has it, so that the next decision can link or ask.
     found = books.find_contacts(names=[attempt.number])
     with transaction.atomic():
-        remember(organisation, found)
+        remember(organisation, prepare(organisation, found))
         Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
             state=Attempt.State.REJECTED,
             settled_at=now(),

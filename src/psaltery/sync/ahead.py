@@ -7,19 +7,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Any
+from typing import TypeVar
 
 from django.db import connections
 
-from psaltery.adapters.contract import Page
-
-# A function of the adapter, and a page of it that is under way.
-Fetch = Callable[[str, str | None], Page[Any]]
-Coming = Future[Page[Any]]
+T = TypeVar("T")
 
 
 @contextmanager
-def reader(fetch: Fetch) -> Iterator[Callable[[str, str], Coming]]:
+def reader(fetch: Callable[[str, str | None], T]) -> Iterator[Callable[[str, str], Future[T]]]:
     """Within, begins to fetch the page of a feed at a cursor; `result()` waits for it.
 
     The result raises what fetching raised. One page at a time; the thread and its own database
@@ -29,7 +25,7 @@ def reader(fetch: Fetch) -> Iterator[Callable[[str, str], Coming]]:
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read ahead")
     used = False
 
-    def begin(feed: str, cursor: str) -> Coming:
+    def begin(feed: str, cursor: str) -> Future[T]:
         nonlocal used
         used = True
         # The copy keeps the actor and subject of the audit log.

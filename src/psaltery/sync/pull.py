@@ -1,6 +1,7 @@
 """Reads a feed, page by page. Each page, its jobs and its checkpoint are one transaction."""
 
 import time
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,9 +19,10 @@ from psaltery.desk.models import Company
 from psaltery.kit.clock import now
 from psaltery.ledger import service as ledger
 from psaltery.mapping.service import companies_changed
-from psaltery.matching.service import books_changed
+from psaltery.matching.service import books_changed, overlooked
 from psaltery.matching.taken import service as taken
 from psaltery.posting.merged import drifting
+from psaltery.posting.models import Link
 from psaltery.posting.orders import without_orders
 from psaltery.posting.watch import examine, examine_records
 from psaltery.sync import push, queue
@@ -64,8 +66,7 @@ def pull(feed_id: int, priority: Priority, seconds: float = SLICE_SECONDS) -> bo
 
 
 def _open(feed: Feed, priority: Priority) -> Any:
-    role = registry.manifest(feed.organisation.connection.kind).role
-    return opening.open_adapter(feed.organisation, priority, role)
+    return opening.open_adapter(feed.organisation, priority, _role(feed.organisation))
 
 
 def _begin(feed: Feed) -> None:
@@ -95,24 +96,42 @@ def _pages(feed: Feed, adapter: Any, row: Run, seconds: float) -> bool:
     if feed.name == SETTINGS:
         _settings(feed, adapter, row)
         return False
-    page: Page[Any] = adapter.pull(feed.name, feed.cursor)
-    with reader(adapter.pull) as begin:
+    fetch = partial(_fetch, feed.organisation, adapter)
+    page, prepared = fetch(feed.name, feed.cursor)
+    with reader(fetch) as begin:
         while True:
             # Decided before, so that no page is fetched which this slice does not store.
             go_on = page.more and time.monotonic() < until and not halted(feed)
             coming = begin(feed.name, page.cursor) if go_on else None
-            _keep(feed, page, row)
+            _keep(feed, page, prepared, row)
             if coming is None:
                 break
-            page = coming.result()
+            page, prepared = coming.result()
     return page.more
 
 
-def _keep(feed: Feed, page: Page[Any], row: Run) -> None:
+def _fetch(
+    organisation: Organisation, adapter: Any, feed: str, cursor: str | None
+) -> tuple[Page[Any], ledger.Prepared | None]:
+    """A page and, where it is mirrored, its rows: made while the page before it is stored."""
+    page: Page[Any] = adapter.pull(feed, cursor)
+    # What is owed to vendors is watched for changes of ours, and not mirrored.
+    mirrored = _role(organisation) == Role.BOOKS and feed != BILLS
+    return page, ledger.prepare(organisation, page.records) if mirrored else None
+
+
+def _role(organisation: Organisation) -> Role:
+    return registry.manifest(organisation.connection.kind).role
+
+
+def _keep(feed: Feed, page: Page[Any], prepared: ledger.Prepared | None, row: Run) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         # A page that a crash of PostgreSQL took is read again: its checkpoint went with it.
         cursor.execute("SET LOCAL synchronous_commit TO off")
-        changed = _store(feed, page)
+        changed = _store(feed, page, prepared)
+        if feed.name == "payments" and feed.running_full and not page.more:
+            # All money of the books is known now: what of it was passed by is looked at.
+            push.after_links(feed.organisation, overlooked(feed.organisation))
         _checkpoint(feed, page, changed)
         if not page.more:
             run_ended(feed)
@@ -144,28 +163,35 @@ def _finish(feed: Feed) -> None:
         feed.running_full = False
 
 
-def _store(feed: Feed, page: Page[Any]) -> int:
+def _store(feed: Feed, page: Page[Any], prepared: ledger.Prepared | None) -> int:
     """Store the page and queue what it makes necessary."""
     organisation = feed.organisation
-    if registry.manifest(organisation.connection.kind).role == Role.PSA:
+    if _role(organisation) == Role.PSA:
         changed = _store_desk(organisation, page)
         if feed.name == "lookups" and changed:
             push.catalogue_changed()
         return changed
+    # An organisation that is only read has no links, so that its pages need not ask for them.
+    linked = Link.objects.filter(organisation=organisation).exists()
     # Before the mirror takes the records: after that nothing shows any more what was changed.
-    drifted = examine_records(organisation, page.records)
-    if feed.name == BILLS:
-        # What is owed to vendors is watched for changes of ours, and not mirrored.
+    drifted = examine_records(organisation, page.records) if linked else 0
+    if prepared is None:
         return drifted
-    stored = ledger.remember(organisation, page.records)
-    examine(organisation, stored.changed_invoices)
-    touched = stored.touched_invoices | stored.changed_invoices
-    if books_changed(organisation, touched) | len(taken.books_changed(organisation, touched)):
-        queue.payments(organisation.pk)
+    stored = ledger.remember(organisation, prepared)
+    if linked:
+        _links_touched(organisation, stored)
     if feed.name == "contacts" and stored.changed:
         push.reconsider(organisation, prefix="contact_")
         examine(organisation, drifting(organisation))
     return stored.changed
+
+
+def _links_touched(organisation: Organisation, stored: ledger.Stored) -> None:
+    """Look at what of ours was changed in the books, and at the money on it."""
+    examine(organisation, stored.changed_invoices)
+    touched = stored.touched_invoices | stored.changed_invoices
+    if books_changed(organisation, touched) | len(taken.books_changed(organisation, touched)):
+        queue.payments(organisation.pk)
 
 
 def _store_desk(organisation: Organisation, page: Page[Any]) -> int:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -25,7 +25,7 @@ from psaltery.kit.clock import now
 from psaltery.mapping.facts import RoutingFacts
 from psaltery.mapping.models import Route
 from psaltery.mapping.routing import Rule, needs_more, route
-from psaltery.matching.service import linked
+from psaltery.matching.service import linked, overlooked
 from psaltery.matching.taken import service as taken
 from psaltery.posting import contacts, items
 from psaltery.posting.attempts import keep_on_hold
@@ -271,6 +271,8 @@ def _after_reissues(organisation: Organisation, documents: Sequence[int]) -> Non
 
 
 _MOVED_IN = ("invoices", "credit_notes")
+# Procrastinate gives a dead worker's job to another one within minutes.
+RECENT_LINKS = timedelta(days=2)
 
 
 def _post_all(
@@ -278,7 +280,9 @@ def _post_all(
 ) -> bool:
     until = time.monotonic() + slice_seconds
     # First what was sent and not answered: to post beside an open question could post it twice.
-    _after_links(organisation, settle_leftovers(organisation, books))
+    settled = settle_leftovers(organisation, books)
+    # What was linked right before a process died is not followed yet.
+    after_links(organisation, [*settled, *overlooked(organisation, now() - RECENT_LINKS)])
     _after_reissues(organisation, reissues.carry_on(organisation, books, _addresses()))
     # Before the documents, which need contacts and items as they are to be.
     contacts.keep_in_step(organisation, books)
@@ -298,7 +302,7 @@ def _post_all(
         for posting in batch:
             rounds[posting.pk] = rounds.get(posting.pk, 0) + 1
         report = carry_out(organisation, gather(organisation, batch, _addresses()), books)
-        _after_links(organisation, report.written)
+        after_links(organisation, report.written)
         row.written += len(report.written)
         row.held += report.held
         row.read += len(batch)
@@ -323,7 +327,7 @@ def _addresses() -> Callable[[Document], str]:
     return address
 
 
-def _after_links(organisation: Organisation, documents: Sequence[int]) -> None:
+def after_links(organisation: Organisation, documents: Sequence[int]) -> None:
     """New links: money may lie on them already, and the PSA's mark is due."""
     if not documents:
         return

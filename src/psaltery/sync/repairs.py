@@ -14,7 +14,7 @@ from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.connections.opening import open_books
 from psaltery.desk.models import Company
 from psaltery.ledger.models import BillingCreditMemo, BillingInvoice, Customer
-from psaltery.ledger.service import remember
+from psaltery.ledger.service import prepare, remember
 from psaltery.mapping.lookup import KEYS, PURCHASE_LISTS, list_for, what_of
 from psaltery.mapping.models import Mapping as MappingRow
 from psaltery.mapping.routing import FIELDS
@@ -270,7 +270,8 @@ def _restore_contact(card: Card, answers: Answers) -> str:
     # once more.
     fresh = books.get_contact(contact_id)
     with transaction.atomic():
-        remember(organisation, [fresh] if fresh is not None else [])
+        found = [fresh] if fresh is not None else []
+        remember(organisation, prepare(organisation, found))
     return f"The contact {name or card.subject} was restored"
 
 
