@@ -91,7 +91,7 @@ class Environment(BaseSettings):
     bind: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     web_workers: int = Field(default=1, ge=1, le=64, description="Processes of the web server.")
     web_threads: int = Field(
-        default=8, ge=1, le=256, description="Requests one web process serves at once."
+        default=16, ge=1, le=256, description="Requests one web process serves at once."
     )
     worker_concurrency: int = Field(
         default=4, ge=1, le=64, description="Jobs one worker process does at once."

@@ -26,6 +26,8 @@ class _Waiting(Generic[T, R]):
         self.item = item
         self.done = False
         self.results: list[R] = []
+        # Set when the item is done, or when its thread is the one to do the next batch.
+        self.called = threading.Event()
 
 
 class Together(Generic[T, R]):
@@ -35,24 +37,26 @@ class Together(Generic[T, R]):
         self._work = work
         self._queue: list[_Waiting[T, R]] = []
         self._queueing = threading.Lock()
-        self._working = threading.Lock()
+        self._busy = False
 
     def do(self, item: T) -> R:
         """The item's result, after the commit. Raises NotStored, or what `work` raised."""
         mine: _Waiting[T, R] = _Waiting(item)
-        # Before waiting: whoever works next takes it along.
         with self._queueing:
             self._queue.append(mine)
-        while not mine.done:
-            # Whoever gets here first takes the others along; they find themselves done.
-            with self._working:
-                if not mine.done:
-                    self._do_batch()
+            first, self._busy = not self._busy, True
+        if not first:
+            # Each by an event of its own: threads that take turns at one lock, only to find
+            # themselves done, would keep the next batch waiting.
+            mine.called.wait()
+        if not mine.done:
+            self._do_batch()
         if not mine.results:
             raise NotStored
         return mine.results[0]
 
     def _do_batch(self) -> None:
+        """Do what waits, this thread's item among it, and have the next one do the rest."""
         with self._queueing:
             batch, self._queue = self._queue[:MOST], self._queue[MOST:]
         try:
@@ -62,5 +66,13 @@ class Together(Generic[T, R]):
         # Also when the batch failed: whoever waits must be answered, so that the vendor tries
         # again.
         finally:
+            self._hand_over()
             for one in batch:
                 one.done = True
+                one.called.set()
+
+    def _hand_over(self) -> None:
+        with self._queueing:
+            self._busy = bool(self._queue)
+            if self._busy:
+                self._queue[0].called.set()
