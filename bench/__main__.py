@@ -14,6 +14,7 @@ from bench.scratch import ROOT, installation
 # Module, and what it measures; in the order of docs/benchmarks.md.
 BENCHMARKS = {
     "backfill": "back-fill: speed beside other clients, memory, calls",
+    "fleet": "120 organisations, limits on: calls and time beside their floors",
     "polls": "polls with no change: calls and bytes",
     "posting": "calls to post a batch with new contacts",
     "planning": "decide and plan 10,000 documents: seconds and queries",

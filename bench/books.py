@@ -32,14 +32,17 @@ class Amounts(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def sandbox(amounts: Amounts, seed: int = 1) -> Iterator[str]:
-    """The address of a running sandbox without limits; it is stopped at the end.
+def sandbox(
+    amounts: Amounts, seed: int = 1, *, orgs: int = 1, limits: bool = False
+) -> Iterator[str]:
+    """The address of a running sandbox; it is stopped at the end.
 
-    Each seed has an organisation of its own.
+    Each seed has organisations of its own, each with these amounts.
     """
-    options = {"seed": seed, **msgspec.structs.asdict(amounts)}
+    options = {"seed": seed, "orgs": orgs, **msgspec.structs.asdict(amounts)}
     words = [f"--{name}={amount}" for name, amount in options.items()]
-    words += ["--no-limits", f"--client-id={CLIENT_ID}", f"--client-secret={CLIENT_SECRET}"]
+    words += [] if limits else ["--no-limits"]
+    words += [f"--client-id={CLIENT_ID}", f"--client-secret={CLIENT_SECRET}"]
     server = subprocess.Popen(
         [sys.executable, "-m", "psaltery.adapters.xero.sandbox", *words, "--port=0"],
         stdout=subprocess.PIPE,
@@ -53,10 +56,11 @@ def sandbox(amounts: Amounts, seed: int = 1) -> Iterator[str]:
         server.wait(30)
 
 
-def connect(url: str) -> Any:
-    """Connect the sandbox's first organisation through the services; it, chosen and unlimited.
+def connect(url: str, per_minute: int | None = 60_000) -> Any:
+    """Connect the sandbox's organisations through the services; the first of them.
 
-    Settings are changed for this process and its children.
+    `per_minute`: the calls that each may use; None: as many as is usual. Settings are changed for
+    this process and its children.
     """
     from psaltery.connections import service
     from psaltery.connections.consent import begin_consent, complete_consent
@@ -70,7 +74,8 @@ def connect(url: str) -> Any:
     answer = httpx2.get(f"{consent_page}&sandbox_auto=allow")
     connection = complete_consent(answer.headers["location"], connection=added)
     choose(connection, list(connection.organisations.all()))
-    Budget.objects.update(per_minute=60_000)
+    if per_minute is not None:
+        Budget.objects.update(per_minute=per_minute)
     return connection.organisations.order_by("pk").first()
 
 
