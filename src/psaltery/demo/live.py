@@ -13,6 +13,7 @@ from psaltery.adapters.connectwise import site
 from psaltery.adapters.connectwise.sandbox.site import DEFAULT_KEY
 from psaltery.adapters.sandboxing import decode, encode
 from psaltery.demo.money import BANK
+from psaltery.demo.monitor import Monitor
 from psaltery.demo.names import TICKETS, WORK_NOTES
 from psaltery.demo.site import LICENCES, STOCK
 from psaltery.demo.stage import Stage
@@ -31,6 +32,7 @@ class Live:
         self._stage = stage
         # Nothing secret hangs on it; the same seed makes the same choices.
         self._chance = random.Random(f"{seed}:live")  # noqa: S311
+        self._monitor = Monitor(stage.address, self._chance)
         # Invoices that were touched just now are passed by: the mirror may not show it yet.
         self._touched: deque[str] = deque(maxlen=50)
         self._psa = httpx2.Client(
@@ -46,6 +48,7 @@ class Live:
             (4, self._edit_invoice),
             (9, self._open_ticket),
             (9, self._close_ticket),
+            (8, self._monitored),
         )
 
     def pause(self, seconds: float) -> float:
@@ -107,6 +110,10 @@ class Live:
         change = [{"op": "replace", "path": "status", "value": {"name": "Closed"}}]
         self._call("PATCH", f"/service/tickets/{ticket.external_id}", change)
         return f"Ticket {ticket.external_id} was closed: {ticket.summary}"
+
+    def _monitored(self) -> str:
+        company = self._any(Company.objects.filter(is_vendor=False))
+        return self._monitor.happen(company.name) if company else "Nothing is monitored yet."
 
     # In the books
 

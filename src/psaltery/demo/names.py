@@ -48,6 +48,14 @@ TICKETS = (
     "Leaver on Friday: keep mailbox for 90 days", "Phone system: add extension",
     "Shared calendar missing", "Disk of the reception PC is full",
 )  # fmt: skip
+# What monitoring watches, and what it says.
+DEVICES = ("NAS", "SRV", "FW", "SW", "UPS", "LT", "WS")
+WATCHED = (
+    "Disk has less than 5 % free", "No backup for 36 hours", "Offline for 15 minutes",
+    "CPU above 95 % for 20 minutes", "Antivirus signatures are 9 days old",
+    "Battery needs to be replaced", "Restart pending after updates", "Fan failed",
+    "Sign-in refused 40 times in 5 minutes", "Certificate expires in 7 days",
+)  # fmt: skip
 WORK_NOTES = (
     "Investigated and resolved", "Replaced the cable and tested", "Rebuilt the user profile",
     "Renewed the licence and checked sign-in", "Moved the mailbox, checked with the user",

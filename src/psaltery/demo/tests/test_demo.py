@@ -72,11 +72,20 @@ def test_the_history_ends_as_it_must_and_the_demo_ends_with_it(folder):
     assert gone(folder / "demo") == (True, [])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_stays_running_however_it_ends(folder, number):
+def test_live_work_goes_on_in_the_psa_the_books_and_the_monitoring(folder):
+    process = start(folder, "--seconds", "0.3")
+    for said in (" was closed: ", " paid ", " opened a ticket: ", " alerts: "):
+        wait_for(folder, said, process)
+    # And Ctrl-C ends all of it.
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    assert gone(folder / "demo") == (True, [])
+
+
+def test_nothing_stays_running_after_it_was_killed(folder):
     process = start(folder)
     wait_for(folder, "sign in as", process)
     assert left_running(folder / "demo")
-    os.kill(process.pid, number)
+    os.kill(process.pid, signal.SIGKILL)
     process.wait(60)
     assert gone(folder / "demo") == (True, [])
