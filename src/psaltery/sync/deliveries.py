@@ -5,7 +5,7 @@ from typing import Any
 from weakref import WeakSet
 
 import psycopg
-from django.db import connection
+from django.db import OperationalError, connection
 
 from psaltery.inbound.storing import XERO_STORED, Arrived, xero_values
 from psaltery.sync.wake import ASLEEP, VALUES, queue_reading
@@ -47,14 +47,24 @@ def keep(arrived: Sequence[Arrived]) -> list[int]:
 
 
 def _store(values: dict[str, Any]) -> tuple[Any, ...]:
-    with connection.cursor() as ours, connection.wrap_database_errors:
-        raw = ours.cursor.connection
-        with psycopg.Cursor[Any](raw) as cursor:
-            if raw not in _tuned:
-                # Planning it takes longer than running it, and the plan is always the same.
-                cursor.execute("SET plan_cache_mode = force_generic_plan")
-                _tuned.add(raw)
-            cursor.execute(_STORE, values, prepare=True)
-            row: tuple[Any, ...] | None = cursor.fetchone()
+    try:
+        return _run(values)
+    # The connection had died. Stored twice, an event is there once, so that it may be tried again.
+    except OperationalError:
+        connection.close()
+        return _run(values)
+
+
+def _run(values: dict[str, Any]) -> tuple[Any, ...]:
+    # Past Django's cursor, which asks PostgreSQL before each request whether it is still there.
+    connection.ensure_connection()
+    raw = connection.connection
+    with connection.wrap_database_errors, psycopg.Cursor[Any](raw) as cursor:
+        if raw not in _tuned:
+            # Planning it takes longer than running it, and the plan is always the same.
+            cursor.execute("SET plan_cache_mode = force_generic_plan")
+            _tuned.add(raw)
+        cursor.execute(_STORE, values, prepare=True)
+        row: tuple[Any, ...] | None = cursor.fetchone()
     assert row is not None
     return row

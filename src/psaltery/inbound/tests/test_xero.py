@@ -2,7 +2,9 @@
 
 import random
 
+import psycopg
 import pytest
+from django.db import connection
 
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.inbound import keys
@@ -157,3 +159,14 @@ def test_a_burst_in_any_order_and_doubled_is_one_reading(books, deliver):
     assert stored == 10_000
     assert XeroEvent.objects.count() == 10_000
     assert woken() == ["invoices", "payments"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_outlives_a_connection_that_died(books, deliver):
+    deliver([event("tenant-1", 1)])
+    words = {**connection.get_connection_params(), "cursor_factory": None}
+    with psycopg.connect(**words, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    answer = deliver([event("tenant-1", 2)])
+    assert (answer.status_code, answer["X-Psaltery-Stored"]) == (200, "1")
+    assert XeroEvent.objects.count() == 2
