@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from psaltery.desk.models import Document
+    from psaltery.posting.models import Link
 
 app = typer.Typer(help="List, show, force and skip documents.", no_args_is_help=True)
 
@@ -38,6 +39,16 @@ ROWS = {
     "total": "Total",
     "currency": "",
     "open": "Open",
+}
+ROUNDED = {
+    "number": "Number",
+    "customer": "Customer",
+    "organisation": "Organisation",
+    "date": "Date",
+    "total": "Total",
+    "line_added": "Line added",
+    "tax_changed": "Tax changed",
+    "currency": "",
 }
 LINES = {
     "psa": "PSA line",
@@ -68,6 +79,29 @@ def list_(
         rows = queries.documents().filter(**exact)
         found = _with_words(rows, text).order_by("-issued_on", "-pk")[:most]
         show_rows([_row(one) for one in found], ROWS, json=json, empty="No document matches.")
+
+
+@app.command()
+def rounding(
+    organisation: InOrganisation = None,
+    since: Since = "",
+    until: Until = "",
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="Rows to show.")] = 50,
+    json: Json = False,
+) -> None:
+    """List every cent that was added so that the books come to the PSA's totals."""
+    with working(json=json):
+        from psaltery.posting import queries
+
+        rows = queries.rounded()
+        if organisation is not None:
+            rows = rows.filter(organisation=organisation)
+        if (first := _day(since, json=json)) is not None:
+            rows = rows.filter(document__issued_on__gte=first)
+        if (last := _day(until, json=json)) is not None:
+            rows = rows.filter(document__issued_on__lte=last)
+        found = [_rounded(one) for one in rows.order_by("-linked_at", "-pk")[:most]]
+        show_rows(found, ROUNDED, json=json, empty="Nothing was rounded.")
 
 
 @app.command()
@@ -227,6 +261,20 @@ def _row(row: "Document") -> dict[str, object]:
         "tax": f"{row.tax:.2f}",
         "open": f"{row.balance:.2f}",
         "currency": row.currency,
+    }
+
+
+def _rounded(link: "Link") -> dict[str, object]:
+    document = link.document
+    return {
+        "number": document.number,
+        "customer": document.company_name,
+        "organisation": link.organisation.name,
+        "date": document.issued_on,
+        "total": f"{document.total:.2f}",
+        "line_added": f"{link.rounding:.2f}",
+        "tax_changed": f"{link.tax_rounding:.2f}",
+        "currency": document.currency,
     }
 
 

@@ -37,6 +37,14 @@ _PURCHASE_CLASSES = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY")
 _DESCRIPTION = 4000
 
 
+class Squared(msgspec.Struct):
+    """Lines whose total and tax are the PSA's, and what that took."""
+
+    lines: list[DraftLine]
+    rounding: Decimal
+    tax_rounding: Decimal
+
+
 class Shaped(msgspec.Struct):
     """One line on its way: what was chosen, or why nothing could be."""
 
@@ -58,7 +66,7 @@ def build(situation: Situation, external_id: str = "") -> Draft | Reasons:
     return _draft(situation, squared, external_id)
 
 
-def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Draft:
+def _draft(situation: Situation, squared: Squared, external_id: str) -> Draft:
     document, policy = situation.document, situation.book.policy
     dates = locks.dating(situation)
     reference = document.customer_po or document.reference
@@ -71,7 +79,7 @@ def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Dr
         due_on=_due(document, dates, policy.due_days),
         currency=document.currency or situation.book.base_currency,
         tax_mode=document.tax_mode,
-        lines=_noted(situation, lines, dates),
+        lines=_noted(situation, squared.lines, dates),
         reference=locks.note(reference, dates),
         url=situation.source_url,
         # A theme is how an invoice looks that we print; a bill is the vendor's.
@@ -82,6 +90,8 @@ def _draft(situation: Situation, lines: list[DraftLine], external_id: str) -> Dr
         subtotal=_net(situation),
         tax=document.tax,
         total=document.total,
+        rounding=squared.rounding,
+        tax_rounding=squared.tax_rounding,
     )
 
 
@@ -329,7 +339,7 @@ def _tracking_reason(
     )
 
 
-def _square(situation: Situation, lines: list[DraftLine]) -> list[DraftLine] | Reason:
+def _square(situation: Situation, lines: list[DraftLine]) -> Squared | Reason:
     """Bring total and tax to the PSA's: a rounding line, then a tax override, within the cap."""
     document, book = situation.document, situation.book
     rates = {tax_type: fact.rate for tax_type, fact in book.tax_rates.items()}
@@ -341,7 +351,8 @@ def _square(situation: Situation, lines: list[DraftLine]) -> list[DraftLine] | R
             return added
         lines = [*lines, added]
         reached = totals(lines, rates, document.tax_mode)
-    if reached.tax != document.tax:
+    tax_missing = document.tax - reached.tax
+    if tax_missing:
         overridden = _override_tax(situation, lines, reached.tax, rates)
         if isinstance(overridden, Reason):
             return overridden
@@ -349,7 +360,7 @@ def _square(situation: Situation, lines: list[DraftLine]) -> list[DraftLine] | R
         reached = totals(lines, rates, document.tax_mode)
     if (reached.total, reached.tax) != (document.total, document.tax):
         return _mismatch(situation, "total_mismatch", reached)
-    return lines
+    return Squared(lines, missing, tax_missing)
 
 
 def _missing_amount(situation: Situation, reached: Totals) -> Decimal:

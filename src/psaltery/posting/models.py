@@ -53,6 +53,9 @@ class Link(models.Model):
     number = models.CharField(max_length=255)
     total = models.DecimalField(max_digits=19, decimal_places=4)
     tax = models.DecimalField(max_digits=19, decimal_places=4)
+    # What was added so that the books come to the PSA's cents: a line, and on the tax of one.
+    rounding = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    tax_rounding = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     status = models.CharField(max_length=16, blank=True)
     fingerprint = models.CharField(max_length=64)  # of the document as it was posted
     draft = models.JSONField(default=dict)  # what was posted, for the comparison line by line
@@ -68,6 +71,14 @@ class Link(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["organisation", "books_kind", "books_id"], name="one_link_a_books_document"
+            )
+        ]
+        indexes = [
+            # The report of rounding is of few among all.
+            models.Index(
+                fields=["-linked_at", "-id"],
+                condition=~models.Q(rounding=0) | ~models.Q(tax_rounding=0),
+                name="link_rounded",
             )
         ]
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Role
@@ -305,6 +305,23 @@ def touches(link: Link) -> QuerySet[BillingPayment]:
     )
     numbered = rows.annotate(used_on=Subquery(invoice.values("number")[:1]))
     return numbered.order_by("paid_on", "pk")
+
+
+def rounded() -> QuerySet[Link]:
+    """Links whose document needed a rounding line, or another tax, when it was written last."""
+    adjusted = Link.objects.filter(~Q(rounding=0) | ~Q(tax_rounding=0))
+    return adjusted.select_related("document", "organisation")
+
+
+def rounding_sums(rows: QuerySet[Link]) -> list[tuple[str, int, Decimal, Decimal]]:
+    """Currency, documents, what was added by lines, and what was added to taxes."""
+    found = (
+        rows.order_by()
+        .values("document__currency")
+        .annotate(count=Count("pk"), lines=Sum("rounding"), taxes=Sum("tax_rounding"))
+        .order_by("document__currency")
+    )
+    return list(found.values_list("document__currency", "count", "lines", "taxes"))
 
 
 def cards(document: Document) -> QuerySet[Card]:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("documents/", views.index, name="index"),
     path("documents/figures/", views.figures, name="figures"),
     path("documents/lock/", views.forecast, name="forecast"),
+    path("documents/rounding/", views.rounding, name="rounding"),
     path("documents/force/", views.force_many, name="force_many"),
     path("documents/<int:number>/", views.document, name="document"),
     path("documents/<int:number>/force/", views.force, name="force"),

@@ -199,6 +199,58 @@ def forecast(request: HttpRequest) -> HttpResponse:
     return render(request, "posting/forecast.html", values)
 
 
+@may_view
+def rounding(request: HttpRequest) -> HttpResponseBase:
+    """Every cent that was added so that the books come to the PSA's totals."""
+    page = ListPage(
+        queries.rounded(),
+        title="Rounding",
+        noun="documents",
+        singular="document",
+        crumbs=[("Documents", reverse("posting:index"))],
+        columns=[
+            Column("document.number", "Number", link=_rounded_address),
+            Column("document.company_name", "Customer"),
+            Column("organisation.name", "Organisation", phone=False),
+            Column("document.issued_on", "Date", kind="day"),
+            Column("linked_at", "Posted", kind="when", sort="linked_at", phone=False),
+            Column("document.total", "Total", kind="money", currency="document.currency"),
+            Column("rounding", "Line added", kind="money", currency="document.currency"),
+            Column("tax_rounding", "Tax changed", kind="money", currency="document.currency"),
+        ],
+        search=["document__number", "document__company_name"],
+        filters=[
+            Choice("organisation", "Organisation", queries.books_organisations),
+            DateRange("date", "Date", "document__issued_on"),
+        ],
+        order="-linked_at",
+        above="posting/rounding_above.html",
+        empty=Empty(
+            "Nothing was rounded",
+            "Where the books would come to another cent than the PSA, what was added so that both "
+            "agree is listed here.",
+            icon="scale",
+        ),
+    )
+    page.extra = {"figures": _rounding_figures(page.found(request))}
+    return page.respond(request)
+
+
+def _rounding_figures(rows: QuerySet[Link]) -> list[dict[str, str]]:
+    return [
+        {
+            "label": f"Added in {currency} by lines",
+            "value": amount_text(lines),
+            "detail": f"{amount_text(taxes)} to taxes, {count_text(count)} documents",
+        }
+        for currency, count, lines, taxes in queries.rounding_sums(rows)
+    ]
+
+
+def _rounded_address(row: Link) -> str:
+    return reverse("posting:document", args=[row.document_id])
+
+
 # One document.
 
 

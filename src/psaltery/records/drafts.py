@@ -68,6 +68,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     subtotal: Decimal = ZERO  # what we expect the books to compute
     tax: Decimal = ZERO
     total: Decimal = ZERO
+    rounding: Decimal = ZERO  # what was added to the lines, so that their total is the PSA's
+    tax_rounding: Decimal = ZERO  # what was added to the tax that the books would have computed
 
 
 class ContactDraft(msgspec.Struct, frozen=True, kw_only=True):

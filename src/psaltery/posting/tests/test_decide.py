@@ -407,3 +407,13 @@ def test_policies_survive_storage():
     assert read_policy({}) == Policy()
     with pytest.raises(msgspec.ValidationError):
         read_policy({"due_days": "soon"})
+
+
+def test_what_was_rounded_is_told():
+    draft = d.decide(situation(document(total=Decimal("110.01")))).draft
+    assert (draft.rounding, draft.tax_rounding) == (Decimal("0.01"), 0)
+    taxed = document(total=Decimal("109.98"), tax=Decimal("9.98"))
+    draft = d.decide(situation(taxed)).draft
+    assert (draft.rounding, draft.tax_rounding) == (0, Decimal("-0.02"))
+    plain = d.decide(situation()).draft
+    assert (plain.rounding, plain.tax_rounding) == (0, 0)
