@@ -10,11 +10,13 @@ from typer.testing import CliRunner
 from psaltery.accounts.models import Person
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.xero import feeds
+from psaltery.adapters.xero.books import XeroBooks
 from psaltery.audit.models import Entry
 from psaltery.cli import app
 from psaltery.connections.models import Feed
+from psaltery.ledger.models import Customer
 from psaltery.posting.models import Posting
-from psaltery.sync import backfill, estimate, pull, schedule
+from psaltery.sync import backfill, estimate, force, pull, schedule
 from psaltery.sync.models import Backfill
 from psaltery.testing.processes import due_jobs
 from psaltery.testing.rig import Rig
@@ -164,3 +166,102 @@ def test_the_command_does_the_same(rig: Rig, books):
     read_all(rig, books)
     assert run("show", name)["state"] == "done"
     run("pause", name, code=2)
+
+
+def cut_off_full_pass(books) -> Feed:
+    """The contacts' pass over everything, cut off after its first page."""
+    feed = Feed.objects.get(organisation=books, name="contacts")
+    force.feed(feed, full=True)
+    assert read_on(books, "contacts") is True
+    Feed.objects.filter(pk=feed.pk).update(state="failed")
+    feed.refresh_from_db()
+    assert feed.running_full
+    return feed
+
+
+def test_a_pass_that_was_cut_off_before_does_not_count_for_it(rig: Rig, books, monkeypatch):
+    contacts = make_contacts(rig, books)
+    small_pages(monkeypatch)
+    cut_off_full_pass(books)
+    backfill.begin(books, None)
+    read_all(rig, books)
+    # From its start: what the cut-off pass had read is older than what was asked for.
+    assert Backfill.objects.get().read["contacts"] == contacts
+
+
+def test_a_cancelled_back_fill_goes_on_from_where_feeds_stood(rig: Rig, books, monkeypatch):
+    make_contacts(rig, books)
+    read_all(rig, books)
+    feed = Feed.objects.get(organisation=books, name="contacts")
+    before, passed = feed.cursor, feed.full_pass_at
+    small_pages(monkeypatch)
+    row = backfill.begin(books, None)
+    assert read_on(books, "contacts") is True
+    names = [{"Name": "Came meanwhile"}]
+    rig.write_books(books, "Contacts", {"Contacts": names})
+    backfill.cancel(row)
+    asked, ask = [], XeroBooks.pull
+    monkeypatch.setattr(
+        XeroBooks, "pull", lambda self, *given: asked.append(given) or ask(self, *given)
+    )
+    rig.read(feed)
+    # The first question is for what changed since, not for the next page of everything.
+    assert asked[0] == ("contacts", before)
+    feed.refresh_from_db()
+    assert (feed.state, feed.running_full, feed.full_pass_at) == ("idle", False, passed)
+    assert Customer.objects.filter(organisation=books, name="Came meanwhile").exists()
+    row.refresh_from_db()
+    assert row.state == "cancelled"
+    assert set(row.read) < set(row.feeds)
+    assert backfill.of(books) is None
+    # Another one may begin, and reads everything.
+    backfill.begin(books, None)
+    read_all(rig, books)
+    assert Backfill.objects.latest("pk").state == "done"
+
+
+def test_a_cancelling_stops_a_slice_that_is_being_read(rig: Rig, books, monkeypatch):
+    make_contacts(rig, books)
+    read_all(rig, books)
+    small_pages(monkeypatch)
+    row = backfill.begin(books, None)
+    keep = pull._keep
+
+    def cancelled_meanwhile(*arguments):
+        kept = keep(*arguments)
+        backfill.cancel(row)
+        return kept
+
+    monkeypatch.setattr(pull, "_keep", cancelled_meanwhile)
+    assert read_on(books, "contacts", seconds=20) is True
+    assert Feed.objects.get(organisation=books, name="contacts").done <= 4
+    rig.read(Feed.objects.get(organisation=books, name="contacts"))
+    feed = Feed.objects.get(organisation=books, name="contacts")
+    assert (feed.state, feed.running_full) == ("idle", False)
+
+
+def test_feeds_that_a_pause_has_put_to_rest_go_on_after_a_cancelling(rig: Rig, books):
+    row = backfill.begin(books, None)
+    backfill.pause(row)
+    assert Feed.objects.filter(organisation=books, state="paused").exists()
+    backfill.cancel(row)
+    assert not Feed.objects.filter(organisation=books, state="paused").exists()
+    read_all(rig, books)
+    assert set(Feed.objects.filter(organisation=books).values_list("state", flat=True)) == {"idle"}
+    assert Backfill.objects.get().state == "cancelled"
+
+
+def test_the_page_and_the_command_cancel_it(rig: Rig, books, admin):
+    page = reverse("sync:calls", args=[books.pk])
+    admin.post(reverse("sync:read_everything", args=[books.pk]))
+    assert "Cancel the back-fill…" in admin.get(page).content.decode()
+    admin.post(reverse("sync:cancel_backfill", args=[books.pk]))
+    shown = admin.get(page).content.decode()
+    assert "Cancelled" in shown
+    assert "Cancel the back-fill…" not in shown
+    assert "Read everything…" in shown
+    backfill.begin(books, None)
+    done = CliRunner().invoke(app, ["backfill", "cancel", str(books.pk), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["state"] == "cancelled"
+    assert CliRunner().invoke(app, ["backfill", "cancel", str(books.pk)]).exit_code == 2

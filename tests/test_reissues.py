@@ -4,13 +4,16 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 
-from psaltery.adapters.errors import TryLater
+from psaltery.adapters.errors import BadSettings, TryLater
 from psaltery.kit.clock import now
 from psaltery.ledger.models import BillingPayment
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Attempt, Link, Posting, Reissue
-from psaltery.posting.reissue import carry_out
+from psaltery.posting.reissue import carry_out, service
+from psaltery.posting.reissue.steps import Way
+from psaltery.posting.service import skip
 from psaltery.review.models import Card
 from psaltery.sync import force
 from psaltery.sync.repairs import offered, repair
@@ -263,3 +266,69 @@ def test_a_vendor_in_trouble_leaves_it_for_later(rig: Rig):
     with pytest.raises(TryLater):
         rig.work()
     assert Posting.objects.get().state == "waiting"
+
+
+def voided_anew(rig: Rig) -> Link:
+    """An invoice that a person has said to void and issue anew."""
+    link = post_one(rig)
+    refuse(rig, "POST", "/Invoices", "Invoice not of valid status for modification")
+    rig.edit(link, lines=DEARER)
+    rig.sync()
+    confirm("void_anew")
+    return link
+
+
+def test_a_new_invoice_that_arrives_after_it_was_taken_for_lost_is_ours(rig: Rig, monkeypatch):
+    monkeypatch.setattr(carry_out, "GRACE", timedelta(0))
+    link = voided_anew(rig)
+    rig.fault("books", method="PUT", path="/Invoices", kind="lost_answer", times=1)
+    rig.work(quiet=True)
+    # Looked up a moment too early, then refused for itself: its number was taken by then.
+    Attempt.objects.filter(state="uncertain", action="create").update(state="abandoned")
+    Reissue.objects.update(number=f"{link.document.number}-2")
+    rig.work()
+    there = invoices(rig, link)
+    moved = Link.objects.get()
+    assert (moved.number, moved.books_id) == (
+        link.document.number,
+        there[link.document.number]["InvoiceID"],
+    )
+    posting = Posting.objects.get()
+    assert (posting.state, posting.books_number) == ("in_step", link.document.number)
+    assert len(there) == 2
+
+
+def test_the_way_is_not_changed_in_the_middle(rig: Rig):
+    link = paid_then_edited(rig, "100", DEARER)
+    row = service.ask(link, Way.CREDIT)
+    with pytest.raises(BadSettings, match="end that first"):
+        service.ask(link, Way.VOID)
+    assert service.ask(link, Way.CREDIT).pk == row.pk
+    assert Reissue.objects.get().way == "credit"
+
+
+def test_nothing_more_is_written_once_a_person_has_ended_it(rig: Rig, monkeypatch):
+    link = paid_then_edited(rig, "100", DEARER)
+    confirm("credit_anew")
+    read = carry_out.read
+
+    def ended_meanwhile(row, books):
+        with transaction.atomic():
+            service.end(link)
+        return read(row, books)
+
+    monkeypatch.setattr(carry_out, "read", ended_meanwhile)
+    rig.work()
+    assert notes(rig, link) == []
+    assert not Attempt.objects.filter(reissue__isnull=False).exists()
+
+
+def test_skipping_it_ends_the_re_issue_and_lets_payments_go_on(rig: Rig):
+    link = paid_then_edited(rig, "100", DEARER)
+    confirm("credit_anew")
+    refuse(rig, "PUT", "/CreditNotes", "The account code is wrong")
+    rig.work()
+    assert service.moving(now()).count() == 1
+    skip([link.document_id], "ann@example.com")
+    assert Reissue.objects.get().done_at is not None
+    assert service.moving(now()).count() == 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from psaltery.sync.models import Backfill
 
 app = typer.Typer(
-    help="Read everything again: estimate, start, pause, resume.", no_args_is_help=True
+    help="Read everything again: estimate, start, pause, resume, cancel.", no_args_is_help=True
 )
 
 Name = Annotated[str, typer.Argument(help="Name or number of the organisation.")]
@@ -65,6 +65,17 @@ def resume(name: Name, json: Json = False) -> None:
 
         row = _one(name, json=json)
         backfill.resume(_open(row, json=json))
+        _show(row, json=json)
+
+
+@app.command()
+def cancel(name: Name, json: Json = False) -> None:
+    """Go no further: what was read stays, and feeds go on from where they stood before."""
+    with working(json=json):
+        from psaltery.sync import backfill
+
+        row = _one(name, json=json)
+        backfill.cancel(_open(row, json=json))
         _show(row, json=json)
 
 

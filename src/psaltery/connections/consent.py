@@ -106,6 +106,12 @@ def connect_app(connection: Connection) -> Connection:
     return connect(connection, token_server(connection, app).client_credentials())
 
 
+_CONSENTED = (
+    *("token_set", "state", "reason", "reason_code", "read_only"),
+    *("scopes", "authorised_by", "authorised_at"),
+)
+
+
 def connect(connection: Connection, told: Tokens) -> Connection:
     """Store the tokens of a consent and find the organisations they reach."""
     app = oauth_app(connection)
@@ -117,7 +123,8 @@ def connect(connection: Connection, told: Tokens) -> Connection:
     connection.authorised_at = now()
     # A vendor may let a person untick permissions, and tells so only in the granted scopes.
     _note_missing_scopes(connection, app.scopes)
-    connection.save()
+    # By name: the exchange was a call, and the connection may have been renamed meanwhile.
+    connection.save(update_fields=_CONSENTED)
     audit.record_change(
         f"{connection.name} was connected ({connection.kind}).",
         source=connection_source(connection),

@@ -161,8 +161,16 @@ def pin(organisation: Organisation, facts: Facts) -> bool:
         facts.year_lock_on,
     )
     organisation.checked_at = now()
-    organisation.save()
+    organisation.save(update_fields=_FACTS)
     return agrees
+
+
+# Not its policies, nor whether it is paused: the facts were asked for over the network, and what a
+# person has set meanwhile must stand.
+_FACTS = (
+    *("organisation_id", "short_code", "base_currency", "state", "reason", "name", "country"),
+    *("time_zone", "plan", "period_lock_on", "year_lock_on", "checked_at"),
+)
 
 
 def _mismatch(organisation: Organisation, facts: Facts) -> None:

@@ -56,6 +56,9 @@ __all__ = [
 ]
 
 _NAME_LENGTH = 100
+# Saved by name: between reading a row and saving it lie calls to the vendor, in which somebody may
+# rename the connection or have it read only.
+_STANDING = ("state", "reason", "reason_code")
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +137,7 @@ def _keep_fields(connection: Connection, manifest: Manifest, values: Mapping[str
     kept = vault.open_secrets(connection) if connection.secrets else {}
     kept.update({name: given[name] for name in secret if given[name]})
     connection.secrets = vault.seal_secrets(connection.pk, kept)
-    connection.save()
+    connection.save(update_fields=["fields", "secrets"])
 
 
 def rename(connection: Connection, name: str) -> None:
@@ -166,7 +169,7 @@ def connect_with_keys(connection: Connection) -> list[Check]:
     connection.state = Connection.State.CONNECTED
     connection.reason = connection.reason_code = ""
     connection.authorised_at = connection.checked_at = now()
-    connection.save()
+    connection.save(update_fields=[*_STANDING, "authorised_at", "checked_at"])
     wake(connection)
     _tell(connection, f"{connection.name} was connected ({connection.kind}).")
     return checks
@@ -357,16 +360,15 @@ def disconnect(connection: Connection) -> None:
         _give_back(connection)
     except Failure as failure:
         _tell(connection, f"The consent of {connection.name} could not be given back: {failure}")
+    # Asked again here: another connection may have joined the consent during the call.
+    if connection.token_set is not None and not _sharing(connection).exists():
+        tokens.forget(connection.token_set)
     with transaction.atomic():
-        # Asked again here: another connection may have joined the consent during the call.
-        shared = _sharing(connection).exists()
-        if connection.token_set is not None and not shared:
-            _forget_tokens(connection)
         connection.token_set = None
         connection.secrets = ""
         connection.state = Connection.State.DISCONNECTED
         connection.reason, connection.reason_code = "Disconnected by a person.", "disconnected"
-        connection.save()
+        connection.save(update_fields=["token_set", "secrets", *_STANDING])
         feeds = Feed.objects.filter(organisation__connection=connection)
         feeds.update(due_at=None, state=Feed.State.IDLE)
     _tell(connection, f"{connection.name} was disconnected.")
@@ -387,15 +389,6 @@ def _give_back(connection: Connection) -> None:
     for tenant in consent.tenants():
         if tenant.external_id in ours:
             consent.remove_tenant(tenant)
-
-
-def _forget_tokens(connection: Connection) -> None:
-    held = connection.token_set
-    if held is not None:
-        held.access = held.refresh = held.previous_refresh = ""
-        # A worker that still holds the row must not renew what was given back.
-        held.revoked_at = now()
-        held.save()
 
 
 def _sharing(connection: Connection) -> QuerySet[Connection]:

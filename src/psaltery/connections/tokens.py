@@ -1,10 +1,10 @@
 """Access tokens that are always good: renewed once for all processes, old ones kept until safe."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import msgspec
-from django.db import transaction
 
 from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, TryLater
 from psaltery.adapters.oauth import OAuthApp, Tokens, TokenServer
@@ -67,8 +67,8 @@ def renew(token_set_id: int, app_of: AppOf, *, unless_newer_than: str = "") -> T
     NeedsReconnect the connections of the set are marked.
     """
     # Two renewals at once would each rotate the refresh token, and the later one to be stored could
-    # be the dead one. No transaction: this lock is held over the call to the vendor.
-    with locks.only_one(locks.TOKENS, token_set_id, patience_seconds=_LOCK_PATIENCE_SECONDS):
+    # be the dead one.
+    with alone(token_set_id):
         # Read under the lock: another process may have renewed while this one waited.
         tokens = TokenSet.objects.get(pk=token_set_id)
         if tokens.revoked_at is not None:
@@ -146,14 +146,39 @@ def store(tokens: TokenSet, told: Tokens, *, replaced: str) -> TokenSet:
 
 
 def token_set_for(kind: str, app: OAuthApp, told: Tokens) -> TokenSet:
-    """The row for the tokens of a consent: one a (app, user of the vendor), with them stored."""
-    with transaction.atomic():
-        # Tokens belong to app and user, never to a tenant: of one copy for each tenant, all but the
-        # refreshed one would be dead.
-        tokens, _ = TokenSet.objects.select_for_update().get_or_create(
-            kind=kind, client_id=app.client_id, external_user=told.user or "app"
-        )
+    """The row for the tokens of a consent: one a (app, user of the vendor), with them stored.
+
+    Raises TryLater where a renewal of the old ones takes too long.
+    """
+    # Tokens belong to app and user, never to a tenant: of one copy for each tenant, all but the
+    # refreshed one would be dead.
+    tokens, _ = TokenSet.objects.get_or_create(
+        kind=kind, client_id=app.client_id, external_user=told.user or "app"
+    )
+    with alone(tokens.pk):
+        tokens.refresh_from_db()
         return store(tokens, told, replaced="")
+
+
+def alone(token_set_id: int) -> AbstractContextManager[None]:
+    """Within, nobody else changes a token set. No transaction: it may be held over a call.
+
+    A renewal that is on its way would else overwrite the tokens of a new consent with those of the
+    old one, or mark them as revoked because the old ones are.
+    """
+    return locks.only_one(locks.TOKENS, token_set_id, patience_seconds=_LOCK_PATIENCE_SECONDS)
+
+
+def forget(tokens: TokenSet) -> None:
+    """Give a token set up for good; a renewal that is on its way ends first."""
+    with alone(tokens.pk):
+        TokenSet.objects.filter(pk=tokens.pk).update(
+            access="",
+            refresh="",
+            previous_refresh="",
+            # A worker that still holds the row must not renew what was given back.
+            revoked_at=now(),
+        )
 
 
 def mark_revoked(tokens: TokenSet, why: str, code: str) -> None:

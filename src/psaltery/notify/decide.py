@@ -110,23 +110,28 @@ def gravity(severity: str) -> int:
 def fits(terms: Terms, card: Seen) -> bool:
     """Whether a rule wants to hear of a card.
 
-    The least amount concerns cards that block documents, in their own currency; a card that blocks
-    none (a connection) stops everything, and passes.
+    The least amount concerns cards that block documents, in their own currency; a card about a
+    connection stops everything, whatever it blocks so far, and passes.
     """
     return (
         gravity(card.severity) >= gravity(terms.least_severity)
         and (not terms.topics or card.topic in terms.topics)
         and (not terms.codes or card.code in terms.codes)
-        # A card that blocks no documents has no kinds: a broken connection concerns all of them.
-        and (not terms.kinds or not card.kinds or bool(terms.kinds & card.kinds))
+        and (not terms.kinds or _stops_all(card) or bool(terms.kinds & card.kinds))
         and (not terms.organisations or card.organisation in terms.organisations)
         and (terms.owner is None or card.owner == terms.owner)
         and _is_enough(terms, card)
     )
 
 
+def _stops_all(card: Seen) -> bool:
+    # A card that blocks no documents has no kinds. What a failing step blocks now says nothing of
+    # what it will block in an hour.
+    return not card.kinds or card.topic == "connection"
+
+
 def _is_enough(terms: Terms, card: Seen) -> bool:
-    if terms.least_amount is None or not card.amounts:
+    if terms.least_amount is None or not card.amounts or _stops_all(card):
         return True
     # By size, whatever the sign: a credit of 10,000 that is stuck matters as much.
     return max(abs(amount) for amount in card.amounts) >= terms.least_amount

@@ -334,3 +334,21 @@ def send_again(message: Message) -> bool:
             state=State.BOOKED, tries=0, booked_at=moment, next_try_at=moment, claimed_at=None
         )
     )
+
+
+# Forgetting
+
+
+def forget_old(days: int | None) -> int:
+    """Delete settled messages older than so many days (None: keep all); how many.
+
+    What tells of an exception that is not long over stays: it is how we know who was told.
+    """
+    if days is None:
+        return 0
+    before = now() - timedelta(days=days)
+    lasting = Notice.objects.exclude(card__state=Card.State.RESOLVED, card__resolved_at__lt=before)
+    settled = (State.SENT, State.UNCERTAIN, State.FAILED, State.DROPPED)
+    old = Message.objects.filter(state__in=settled, booked_at__lt=before)
+    _, deleted = old.exclude(pk__in=lasting.values("message")).delete()
+    return deleted.get(Message._meta.label, 0)

@@ -130,11 +130,14 @@ def doubt(booked: Booked, why: str) -> None:
     """It may have arrived: nothing is sent again before it was looked up."""
     with transaction.atomic():
         ids = [attempt.pk for attempt in booked.attempts]
-        # Only those still booked: another process may have found one in the books meanwhile.
-        Attempt.objects.filter(pk__in=ids, state=Attempt.State.BOOKED).update(
-            state=Attempt.State.UNCERTAIN
+        # Only those still booked: another process may have found one in the books meanwhile, and
+        # nothing would ever take a document out of doubt that has no open attempt.
+        open_ = Attempt.objects.select_for_update().filter(pk__in=ids, state=Attempt.State.BOOKED)
+        documents = list(open_.values_list("document_id", flat=True))
+        open_.update(state=Attempt.State.UNCERTAIN)
+        Posting.objects.filter(pk__in=documents).update(
+            state=Posting.State.UNCERTAIN, why=why, changed_at=now()
         )
-        _stand(booked.writes, Posting.State.UNCERTAIN, why)
 
 
 def settle(
@@ -218,6 +221,7 @@ def _link(attempt: Attempt, document: Document, draft: Draft, outcome: Outcome, 
     )
 
 
+CHANGED = "It changed while it was sent."
 _DONE = {Action.CREATE: "posted to", Action.UPDATE: "updated in", Action.VOID: "removed from"}
 
 
@@ -234,13 +238,15 @@ def _after_write(
     # Accepted is not the same as right: to the cent, or a person sees it.
     if attempt.action != Action.VOID and _differs(draft, outcome):
         _flag_difference(document, organisation, draft, outcome)
+        if _changed_since(attempt, document):
+            _wait_again(document)
         sentence += f" The books show {outcome.total}, the PSA {draft.total}."
     else:
         # The document may have changed while it was sent: then it waits for the next decision.
-        changed = document.fingerprint != attempt.fingerprint
+        changed = _changed_since(attempt, document)
         Posting.objects.filter(pk=document.pk).update(
             state=Posting.State.WAITING if changed else Posting.State.IN_STEP,
-            why="It changed while it was sent." if changed else sentence,
+            why=CHANGED if changed else sentence,
             urgent=False,
             changed_at=now(),
             **({"trace": trace} if trace is not None else {}),
@@ -281,7 +287,12 @@ def refuse(attempt: Attempt, reasons: Sequence[Reason]) -> None:
     if not taken or attempt.document is None:
         return
     document, organisation = attempt.document, attempt.organisation
-    keep_on_hold(document, organisation, reasons)
+    if _changed_since(attempt, document):
+        # What was refused is the version of yesterday, and reads of the PSA leave a document alone
+        # while it is sent: nobody else would look at the new one.
+        _wait_again(document)
+    else:
+        keep_on_hold(document, organisation, reasons)
     tell(
         organisation,
         document,
@@ -289,6 +300,17 @@ def refuse(attempt: Attempt, reasons: Sequence[Reason]) -> None:
         f"post.{attempt.action}",
         detail=attempt.payload,
         failed=True,
+    )
+
+
+def _changed_since(attempt: Attempt, document: Document) -> bool:
+    """Whether the PSA's side changed while it was sent; `document` must have been read anew."""
+    return document.fingerprint != attempt.fingerprint
+
+
+def _wait_again(document: Document) -> None:
+    Posting.objects.filter(pk=document.pk).update(
+        state=Posting.State.WAITING, why=CHANGED, urgent=False, changed_at=now()
     )
 
 

@@ -186,10 +186,11 @@ def _quiet(
         for planned, decision in decided:
             match decision:
                 case Hold(reasons):
-                    held.append(Held(planned.row, organisation, reasons))
                     why = " ".join(reason.sentence for reason in reasons)
-                    _stand(planned, Posting.State.HELD, why)
-                    report.held += 1
+                    # Somebody may have skipped it since: a card must not hold what is left out.
+                    if _stand(planned, Posting.State.HELD, why):
+                        held.append(Held(planned.row, organisation, reasons))
+                        report.held += 1
                 case Nothing(why, settles):
                     if settles:
                         # Otherwise the same change would be compared again with each pass.
@@ -229,14 +230,15 @@ def _tell_held(organisation: Organisation, held: Sequence[Held]) -> None:
     )
 
 
-def _stand(planned: Planned, state: str, why: str) -> None:
-    """Write down where the document stands, unless it changed meanwhile or is being sent."""
+def _stand(planned: Planned, state: str, why: str) -> bool:
+    """Write down where the document stands; False where it changed meanwhile or is being sent."""
     # Whoever changed it or books it meanwhile is right: this decision is then of yesterday.
-    Posting.objects.filter(
+    waiting = Posting.objects.filter(
         pk=planned.row.pk,
         state=Posting.State.WAITING,
         document__fingerprint=planned.situation.fingerprint,
-    ).update(state=state, why=why, urgent=False, changed_at=now())
+    )
+    return bool(waiting.update(state=state, why=why, urgent=False, changed_at=now()))
 
 
 def _let_go(planned: Planned, state: str, why: str, report: Report) -> None:
@@ -246,11 +248,15 @@ def _let_go(planned: Planned, state: str, why: str, report: Report) -> None:
 
 
 def _adopt(organisation: Organisation, planned: Planned, decision: Adopt, report: Report) -> None:
-    found = decision.existing
+    found, kind = decision.existing, kind_of(planned.situation)
+    # Another document of this batch was decided to be it: the next look finds it linked.
+    links = Link.objects.filter(organisation=organisation, books_kind=kind)
+    if links.filter(books_id=found.books_id).exists():
+        return
     Link.objects.create(
         document=planned.row,
         organisation=organisation,
-        books_kind=kind_of(planned.situation),
+        books_kind=kind,
         books_id=found.books_id,
         number=found.number,
         total=found.total,
@@ -350,7 +356,7 @@ def _answered(booked: Booked, outcomes: Sequence[Outcome], books: Books, report:
                 continue
             # Our own number refused as taken may mean that an earlier request of ours had arrived.
             mine = taken.get(write.draft.number)
-            if mine is not None and is_ours(write.draft, mine):
+            if mine is not None and is_ours(write.draft, mine) and not is_linked(attempt, mine):
                 settle(attempt, mine, how="found", trace=write.trace)
                 report.written.append(write.planned.row.pk)
                 continue
@@ -383,6 +389,12 @@ def is_ours(draft: Draft, found: Outcome) -> bool:
     # A bill's number is the vendor's: only the link says that it is this document's.
     unmarked = not found.url and draft.kind not in NOT_UNIQUE
     return same_money and same_contact and (unmarked or found.url == draft.url)
+
+
+def is_linked(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether a document of the books is another document's already."""
+    links = Link.objects.filter(organisation=attempt.organisation, books_kind=attempt.kind)
+    return links.filter(books_id=outcome.external_id).exclude(document=attempt.document).exists()
 
 
 def reasons_of(write: Write, outcome: Outcome, taken: Outcome | None) -> list[Reason]:

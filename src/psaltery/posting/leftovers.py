@@ -18,8 +18,8 @@ from psaltery.desk.models import Document
 from psaltery.kit.clock import now
 from psaltery.mapping.contacts import reference
 from psaltery.posting.attempts import OPEN, settle, settle_contact, tell
-from psaltery.posting.carry_out import NOT_UNIQUE, is_ours
-from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.posting.carry_out import NOT_UNIQUE, is_linked, is_ours
+from psaltery.posting.models import Attempt, Posting
 from psaltery.records.books import Status
 from psaltery.records.drafts import Action, BooksKind, Draft, Outcome
 
@@ -104,7 +104,7 @@ def _judge(attempt: Attempt, outcomes: Sequence[Outcome]) -> bool:
     draft = msgspec.convert(attempt.draft, Draft, strict=False)
     for outcome in outcomes:
         # Two documents of one number and amount must not both take the same one for theirs.
-        if _arrived(attempt, draft, outcome) and not _is_linked(attempt, outcome):
+        if _arrived(attempt, draft, outcome) and not is_linked(attempt, outcome):
             return settle(attempt, outcome, how="found")
     if not _may_still_arrive(attempt):
         _abandon(attempt)
@@ -114,12 +114,6 @@ def _judge(attempt: Attempt, outcomes: Sequence[Outcome]) -> bool:
 def _may_still_arrive(attempt: Attempt) -> bool:
     is_new_bill = attempt.kind in NOT_UNIQUE and attempt.action == Action.CREATE
     return is_new_bill and attempt.booked_at >= now() - BILL_GRACE
-
-
-def _is_linked(attempt: Attempt, outcome: Outcome) -> bool:
-    """Whether it is another document's already."""
-    links = Link.objects.filter(organisation=attempt.organisation, books_kind=attempt.kind)
-    return links.filter(books_id=outcome.external_id).exclude(document=attempt.document).exists()
 
 
 def _arrived(attempt: Attempt, draft: Draft, outcome: Outcome) -> bool:

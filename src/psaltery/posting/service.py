@@ -7,7 +7,8 @@ from django.db import transaction
 from psaltery.audit.service import record_change
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
-from psaltery.posting.models import Posting
+from psaltery.posting.models import Link, Posting, Reissue
+from psaltery.posting.reissue import service as reissues
 from psaltery.review.service import release
 
 # A document that is being sent, or may have arrived, can't be left out any more.
@@ -29,6 +30,10 @@ def skip(documents: Iterable[int], by: str) -> int:
             state=Posting.State.SKIPPED, skipped_by=by, why=why, changed_at=now()
         )
         release(ids, why)
+        # A re-issue that stands still for good would hold the payments back for good.
+        under_way = Reissue.objects.filter(document__in=ids, done_at=None).values("document")
+        for link in Link.objects.filter(document__in=under_way):
+            reissues.end(link)
         _tell(ids, "skipped", "document.skip")
     return len(ids)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from psaltery.audit.service import record_change
 from psaltery.connections.models import Organisation
@@ -32,6 +32,7 @@ def cause(organisation: Organisation | None, reason: Reason) -> str:
     return f"{organisation.pk if organisation else 0}|{reason.code}|{reason.about}"[:255]
 
 
+@transaction.atomic(savepoint=False)
 def hold(held: Sequence[Held], *, topic: str = "posting") -> None:
     """Attach documents to the cards of their reasons, and to no others of this topic."""
     wanted = {
@@ -39,6 +40,8 @@ def hold(held: Sequence[Held], *, topic: str = "posting") -> None:
         for one in held
         for reason in one.reasons
     }
+    held_now = Q(blocked__document__in=[one.document for one in held], topic=topic)
+    _lock(Q(cause__in=wanted) | held_now)
     cards = _open_cards(wanted, topic)
     rows = [
         Blocked(
@@ -61,12 +64,35 @@ def hold(held: Sequence[Held], *, topic: str = "posting") -> None:
     _detach_others(held, cards, topic)
 
 
+def block(card: Card, documents: QuerySet[Document]) -> None:
+    """A card about a step, not about documents: it blocks exactly these now."""
+    with transaction.atomic():
+        _lock(Q(pk=card.pk))
+        Blocked.objects.filter(card=card).exclude(document__in=documents).delete()
+        rows = documents.values_list("pk", "total", "currency").distinct()
+        Blocked.objects.bulk_create(
+            (
+                Blocked(card=card, document_id=pk, amount=total, currency=currency)
+                for pk, total, currency in rows
+            ),
+            batch_size=1000,
+            update_conflicts=True,
+            unique_fields=["card", "document"],
+            update_fields=["amount", "currency"],
+        )
+
+
+@transaction.atomic(savepoint=False)
 def release(documents: Iterable[int], how: str, *, topic: str = "posting") -> None:
     """Nothing of this topic holds these documents any more; cards left empty are closed."""
     ids = list(documents)
     blocked = Blocked.objects.filter(document_id__in=ids, card__state__in=_LIVE, card__topic=topic)
     # Read before the rows go: afterwards nobody knows which cards may be empty.
     cards = list(blocked.values_list("card_id", flat=True).distinct())
+    # The usual case, for every document that is in order.
+    if not cards:
+        return
+    _lock(Q(pk__in=cards))
     blocked.delete()
     _close_empty(cards, how)
 
@@ -102,8 +128,10 @@ def close_about(organisation: Organisation, about: str, how: str) -> None:
         resolve(card, BY_ITSELF, how)
 
 
+@transaction.atomic(savepoint=False)
 def resolve(card: Card, by: str, how: str) -> list[int]:
     """Close a card; returns the ids of the documents that it blocked, for deciding again."""
+    _lock(Q(pk=card.pk))
     documents = list(card.blocked.values_list("document_id", flat=True))
     # Who closed it first stays on record.
     closed = Card.objects.filter(pk=card.pk).exclude(state=Card.State.RESOLVED)
@@ -146,6 +174,16 @@ def comment(card: Card, author: str, text: str) -> Comment:
 
 
 _LIVE = (Card.State.OPEN, Card.State.SNOOZED)
+
+
+def _lock(cards: Q) -> None:
+    """Nobody else closes these live cards, or comes to them, before this transaction ends.
+
+    A document that came to a card while somebody closed it would be held by nothing that people
+    see. In one order, so that no two wait for each other.
+    """
+    ids = Card.objects.filter(cards, state__in=_LIVE).values("pk")
+    list(Card.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
 def _open_cards(
@@ -202,7 +240,7 @@ def _detach_others(held: Sequence[Held], cards: dict[str, Card], topic: str) -> 
 
 
 def _close_empty(cards: Iterable[int], how: str) -> None:
-    # Judged in the statement itself: another document may have come to it meanwhile.
+    # The caller has locked them: no document comes to one that is judged here.
     empty = Card.objects.filter(pk__in=list(cards), state__in=_LIVE, blocked__isnull=True)
     empty.update(
         state=Card.State.RESOLVED, resolved_at=now(), resolved_by=BY_ITSELF, resolution=how

@@ -1,13 +1,14 @@
-"""A back-fill as a job: begun after an estimate, paused and resumed, with live progress.
+"""A back-fill as a job: begun after an estimate, paused, resumed, cancelled, with live progress.
 
-A pause keeps each feed's checkpoint: what was read is not read again.
+A pause keeps each feed's checkpoint: what was read is not read again. A cancelled one leaves each
+feed where it stood before: what changed since then is read from there, so nothing is passed by.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.errors import BadSettings
@@ -91,6 +92,20 @@ def resume(row: Backfill) -> None:
             _tell(one, "is read on")
 
 
+def cancel(row: Backfill) -> None:
+    """Go no further: feeds go on from where they stood before; nothing for one that is over."""
+    with transaction.atomic():
+        for one in Backfill.objects.select_for_update().filter(pk=row.pk, state__in=_OPEN):
+            one.state, one.finished_at = Backfill.State.CANCELLED, now()
+            one.save(update_fields=["state", "finished_at"])
+            for feed in _unread(one):
+                # One that runs turns back by itself, between two pages; see `turn_back`.
+                resting = Feed.objects.filter(pk=feed.pk, state=Feed.State.PAUSED)
+                if resting.update(state=Feed.State.QUEUED, due_at=now()):
+                    queue.pull(feed.pk, feed.organisation_id)
+            _tell(one, "is not read any further")
+
+
 def _tell(row: Backfill, what: str) -> None:
     name = row.organisation.name
     record_change(
@@ -103,19 +118,71 @@ def _tell(row: Backfill, what: str) -> None:
 
 def halted(feed: Feed) -> bool:
     """Whether a paused back-fill holds this feed. What it has read through goes on as ever."""
-    return _misses(feed, Backfill.State.PAUSED)
+    return _unread_by(feed, Backfill.State.PAUSED).exists()
 
 
 def wanted(feed: Feed) -> bool:
     """Whether the next run of this feed is to pass over everything."""
-    return _misses(feed, Backfill.State.RUNNING)
+    return _unread_by(feed, Backfill.State.RUNNING).exists()
 
 
-def _misses(feed: Feed, state: str) -> bool:
+def called_off(feed: Feed) -> bool:
+    """Whether the pass that is under way was begun for a back-fill that is cancelled."""
+    return _called_off(feed) is not None
+
+
+def turn_back(feed: Feed) -> None:
+    """Let the pass of a cancelled back-fill go, and stand where the feed stood before it. Changes
+    the row in memory only; for whoever is about to read it on."""
+    row = _called_off(feed)
+    if row is not None:
+        feed.cursor, feed.running_full, feed.state = row.kept[feed.name], False, Feed.State.IDLE
+
+
+def begin_pass(feed: Feed) -> None:
+    """A pass over everything begins, or goes on where it was cut off. Changes the row in memory."""
+    running = _unread_by(feed, Backfill.State.RUNNING)
+    if not feed.running_full or any(_asked_since(row, feed) for row in running):
+        _keep_aside(feed)
+        feed.cursor = None
+    feed.running_full = True
+
+
+def _called_off(feed: Feed) -> Backfill | None:
+    if not feed.running_full or feed.started_at is None:
+        return None
+    # A pass that began after the cancelling is none of its.
+    rows = Backfill.objects.filter(
+        organisation=feed.organisation_id,
+        state=Backfill.State.CANCELLED,
+        asked_at__lte=feed.started_at,
+        finished_at__gte=feed.started_at,
+        kept__has_key=feed.name,
+    )
+    return rows.order_by("-asked_at").first()
+
+
+def _asked_since(row: Backfill, feed: Feed) -> bool:
+    # What a pass has read that began before is older than what was asked for.
+    return feed.started_at is None or feed.started_at < row.asked_at
+
+
+def _keep_aside(feed: Feed) -> None:
+    """Remember where a feed stands that is read for its changes; a first pass has no such place."""
+    if feed.running_full or not feed.cursor:
+        return
+    with transaction.atomic():
+        for row in _unread_by(feed, Backfill.State.RUNNING).select_for_update():
+            row.kept[feed.name] = feed.cursor
+            row.save(update_fields=["kept"])
+
+
+def _unread_by(feed: Feed, state: str) -> QuerySet[Backfill]:
+    """Back-fills of this state (one at most) that have not read this feed through."""
     rows = Backfill.objects.filter(
         organisation=feed.organisation_id, state=state, feeds__contains=[feed.name]
     )
-    return any(feed.name not in row.read for row in rows)
+    return rows.exclude(read__has_key=feed.name)
 
 
 def note_read(feed: Feed) -> None:
@@ -164,7 +231,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a back-fill stands. `ends_at` None: paused, done, or not to be said yet."""
+    """Where a back-fill stands. `ends_at` None: paused, over, or not to be said yet."""
 
     row: Backfill
     parts: list[Part]

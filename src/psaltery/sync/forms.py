@@ -23,11 +23,7 @@ STATUSES = [
     (Status.SUBMITTED.value, "Awaiting approval"),
     (Status.AUTHORISED.value, "Authorised: they count at once"),
 ]
-BILL_STATUSES = [
-    (Status.DRAFT.value, "Drafts: somebody approves them in the books"),
-    (Status.SUBMITTED.value, "Awaiting approval"),
-    (Status.AUTHORISED.value, "Authorised: they are to be paid"),
-]
+BILL_STATUSES = [*STATUSES[:2], (Status.AUTHORISED.value, "Authorised: they are to be paid")]
 LOCKS = [
     ("hold", "wait until the lock is moved"),
     ("draft", "become drafts on the first open day, with the PSA's date as reference"),
@@ -40,19 +36,26 @@ INTERVALS = (300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 FEED = "every_"
 
 
+def _switch(label: str, help_text: str) -> forms.BooleanField:
+    return forms.BooleanField(label=label, help_text=help_text, required=False)
+
+
+def _day(label: str, help_text: str) -> forms.DateField:
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    return forms.DateField(label=label, help_text=help_text, widget=widget, required=False)
+
+
 class OrganisationForm(forms.Form):
     """Policies, schedule and calls of one organisation. What is never posted to has no policies."""
 
     status = forms.ChoiceField(label="Posted documents are", choices=STATUSES)
-    credit_notes = forms.BooleanField(
-        label="Credit memos become credit notes",
-        help_text="Otherwise they are listed as skipped.",
-        required=False,
+    credit_notes = _switch(
+        "Credit memos become credit notes",
+        "Otherwise they are listed as skipped.",
     )
-    bills = forms.BooleanField(
-        label="Received purchase orders become bills",
-        help_text="With the vendor's invoice number. Map purchase accounts and taxes first.",
-        required=False,
+    bills = _switch(
+        "Received purchase orders become bills",
+        "With the vendor's invoice number. Map purchase accounts and taxes first.",
     )
     bill_status = forms.ChoiceField(label="Bills are", choices=BILL_STATUSES)
     expenses = forms.ChoiceField(
@@ -68,25 +71,21 @@ class OrganisationForm(forms.Form):
         help_text="For expenses that become money spent. Connect with bank transactions allowed.",
         required=False,
     )
-    purchase_orders = forms.BooleanField(
-        label="Purchase orders go to the books",
-        help_text="Kept up to date until all was received and its bill is posted: billed then.",
-        required=False,
+    purchase_orders = _switch(
+        "Purchase orders go to the books",
+        "Kept up to date until all was received and its bill is posted: billed then.",
     )
-    items = forms.BooleanField(
-        label="Products become items",
-        help_text="Each is created when a line first needs it, and follows the PSA's catalogue.",
-        required=False,
+    items = _switch(
+        "Products become items",
+        "Each is created when a line first needs it, and follows the PSA's catalogue.",
     )
-    psa_payments = forms.BooleanField(
-        label="Payments entered in the PSA become payments",
-        help_text="Map the account of each payment method first. Ours are never sent back.",
-        required=False,
+    psa_payments = _switch(
+        "Payments entered in the PSA become payments",
+        "Map the account of each payment method first. Ours are never sent back.",
     )
-    create_contacts = forms.BooleanField(
-        label="Create contacts that the books don't have",
-        help_text="Otherwise a document of an unknown customer is held, and you link or create it.",
-        required=False,
+    create_contacts = _switch(
+        "Create contacts that the books don't have",
+        "Otherwise a document of an unknown customer is held, and you link or create it.",
     )
     contacts = forms.ChoiceField(
         label="Linked contacts",
@@ -96,11 +95,9 @@ class OrganisationForm(forms.Form):
         ],
         help_text="Customers and suppliers alike. Only what changed is written.",
     )
-    post_from = forms.DateField(
-        label="Post documents from",
-        help_text="Older ones are linked where the books have them, and otherwise skipped.",
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        required=False,
+    post_from = _day(
+        "Post documents from",
+        "Older ones are linked where the books have them, and otherwise skipped.",
     )
     due_days = forms.IntegerField(
         label="Due after days",
@@ -122,11 +119,9 @@ class OrganisationForm(forms.Form):
         help_text="Nothing is written into a locked period, also where the books would allow it.",
         choices=LOCKS,
     )
-    next_lock_on = forms.DateField(
-        label="Next lock, expected up to",
-        help_text="For the forecast of what will miss it. Empty: the end of the month.",
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        required=False,
+    next_lock_on = _day(
+        "Next lock, expected up to",
+        "For the forecast of what will miss it. Empty: the end of the month.",
     )
 
     def __init__(self, data: Any, organisation: Organisation, feeds: Sequence[Feed]) -> None:
@@ -195,14 +190,8 @@ class OrganisationForm(forms.Form):
         return Wanted(policy, seconds, given["per_minute"])
 
 
-POLICY = (
-    *("status", "credit_notes", "bills", "bill_status", "expenses", "spend_account"),
-    *("purchase_orders", "items"),
-    "psa_payments",
-    *("create_contacts", "contacts"),
-    *("post_from", "due_days"),
-    *("adjustment_cap", "adjustment_account", "branding_theme_id", "lock", "next_lock_on"),
-)
+# Every field that is declared; those about calls and feeds are added to each form.
+POLICY = tuple(OrganisationForm.base_fields)
 assert set(POLICY) <= set(Policy.__struct_fields__)
 
 

@@ -28,24 +28,26 @@ class Run(models.Model):
 
 
 class Backfill(models.Model):
-    """Reading everything of one organisation, as a job that a person may pause and resume."""
+    """Reading everything of one organisation, as a job that a person may pause, resume, cancel."""
 
     class State(models.TextChoices):
         RUNNING = "running", "running"
         PAUSED = "paused", "paused"
         DONE = "done", "done"
+        CANCELLED = "cancelled", "cancelled"
 
     organisation = models.ForeignKey(
         Organisation, on_delete=models.CASCADE, related_name="backfills"
     )
     feeds = models.JSONField(default=list)  # their names
-    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     asked_by = models.CharField(max_length=255)
     asked_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True)
     rested = models.DurationField(default=timedelta)  # in pauses that are over
     finished_at = models.DateTimeField(null=True)
     read = models.JSONField(default=dict)  # feed → records, of those that are read through
+    kept = models.JSONField(default=dict)  # feed → its cursor before, for the case of a cancelling
     # As reckoned beforehand; records None: the vendor was not asked and nothing was read before.
     records = models.PositiveIntegerField(null=True)
     calls = models.PositiveIntegerField(default=0)
@@ -57,7 +59,7 @@ class Backfill(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["organisation"],
-                condition=~Q(state="done"),
+                condition=Q(state__in=["running", "paused"]),
                 name="one_open_backfill_an_organisation",
             )
         ]

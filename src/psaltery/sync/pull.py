@@ -27,7 +27,15 @@ from psaltery.posting.orders import without_orders
 from psaltery.posting.watch import examine, examine_records
 from psaltery.sync import push, queue
 from psaltery.sync.ahead import reader
-from psaltery.sync.backfill import halt, halted, note_read, wanted
+from psaltery.sync.backfill import (
+    begin_pass,
+    called_off,
+    halt,
+    halted,
+    note_read,
+    turn_back,
+    wanted,
+)
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
 from psaltery.sync.pairing import run_ended
@@ -48,6 +56,7 @@ def pull(feed_id: int, priority: Priority, seconds: float = SLICE_SECONDS) -> bo
     if halted(feed):
         halt(feed)
         return False
+    turn_back(feed)
     _begin(feed)
     try:
         with run(feed.organisation, "pull", feed.name) as row:
@@ -81,14 +90,20 @@ def _begin(feed: Feed) -> None:
         old = last is None or (now() - last).total_seconds() >= spec.full_pass_seconds
         if old or wanted(feed):
             # A pass over everything: deltas miss by design what writes no journal, such as a due
-            # date on a part-paid invoice, or a contact's balance. One that was never finished goes
-            # on from its cursor.
+            # date on a part-paid invoice, or a contact's balance.
             # https://developer.xero.com/documentation/api/requests-and-responses
-            feed.cursor = feed.cursor if feed.running_full else None
-            feed.running_full = True
+            begin_pass(feed)
         feed.started_at, feed.done, feed.changed, feed.total = now(), 0, 0, None
     feed.state = Feed.State.RUNNING
-    feed.save()
+    feed.save(update_fields=_RUN)
+
+
+# What a run writes of its feed. Not how often it is read, nor when next while it runs: a person or
+# a webhook may set these meanwhile.
+_RUN = (
+    *("state", "cursor", "running_full", "started_at", "finished_at", "full_pass_at"),
+    *("done", "total", "changed", "failure_code", "failure", "failed_since"),
+)
 
 
 def _pages(feed: Feed, adapter: Any, row: Run, seconds: float) -> bool:
@@ -101,9 +116,11 @@ def _pages(feed: Feed, adapter: Any, row: Run, seconds: float) -> bool:
     with reader(fetch) as begin:
         while True:
             # Decided before, so that no page is fetched which this slice does not store.
-            go_on = page.more and time.monotonic() < until and not halted(feed)
+            stop = time.monotonic() > until or halted(feed) or called_off(feed)
+            go_on = page.more and not stop
             coming = begin(feed.name, page.cursor) if go_on else None
-            _keep(feed, page, prepared, row)
+            if not _keep(feed, page, prepared, row):
+                return True
             if coming is None:
                 break
             page, prepared = coming.result()
@@ -124,7 +141,8 @@ def _role(organisation: Organisation) -> Role:
     return registry.manifest(organisation.connection.kind).role
 
 
-def _keep(feed: Feed, page: Page[Any], prepared: ledger.Prepared | None, row: Run) -> None:
+def _keep(feed: Feed, page: Page[Any], prepared: ledger.Prepared | None, row: Run) -> bool:
+    """Store a page and its checkpoint; False where a person has sent the feed back to its start."""
     with transaction.atomic(), connection.cursor() as cursor:
         # A page that a crash of PostgreSQL took is read again: its checkpoint went with it.
         cursor.execute("SET LOCAL synchronous_commit TO off")
@@ -132,11 +150,21 @@ def _keep(feed: Feed, page: Page[Any], prepared: ledger.Prepared | None, row: Ru
         if feed.name == "payments" and feed.running_full and not page.more:
             # All money of the books is known now: what of it was passed by is looked at.
             push.after_links(feed.organisation, overlooked(feed.organisation))
-        _checkpoint(feed, page, changed)
-        if not page.more:
+        ours = _is_ours(feed)
+        if ours:
+            _checkpoint(feed, page, changed)
+        if ours and not page.more:
             run_ended(feed)
     row.read += len(page.records)
     row.changed += changed
+    return ours
+
+
+def _is_ours(feed: Feed) -> bool:
+    """Whether the run is still the one that began; locks the row until the page is stored."""
+    row = Feed.objects.select_for_update().filter(pk=feed.pk).values_list("started_at", "seconds")
+    started_at, feed.seconds = row.get()
+    return bool(started_at == feed.started_at)
 
 
 def _checkpoint(feed: Feed, page: Page[Any], changed: int) -> None:
@@ -147,7 +175,7 @@ def _checkpoint(feed: Feed, page: Page[Any], changed: int) -> None:
     feed.total = page.total if page.total is not None else feed.total
     if not page.more:
         _finish(feed)
-    feed.save()
+    feed.save(update_fields=_RUN if page.more else (*_RUN, "due_at"))
 
 
 def _finish(feed: Feed) -> None:
@@ -229,6 +257,6 @@ def _settings(feed: Feed, books: Books, row: Run) -> None:
         feed.done = len(found.accounts) + len(found.tax_rates)
         feed.changed = changed
         _finish(feed)
-        feed.save()
+        feed.save(update_fields=(*_RUN, "due_at"))
         identity_checked(feed.organisation)
     row.read, row.changed = 0, changed

@@ -371,14 +371,17 @@ def _mark(link: Link, site: Organisation) -> None:
     except Rejected as failure:
         # Not essential: the books have it. It is written down where people look, and not retried.
         batch = ""
-        Posting.objects.filter(pk=document.pk).update(
+        # Only where it is so: what holds it, or that it waits again, must stay readable.
+        Posting.objects.filter(pk=document.pk, state=Posting.State.IN_STEP).update(
             why=f"In step; the PSA did not take the mark: {failure}"[:500]
         )
     except Failure as failure:
         step_failed(site, failure, "marks", _unmarked_since(site))
         raise
-    # Also where the mark was refused: asked again, the PSA would refuse it again for ever.
-    Link.objects.filter(pk=link.pk).update(psa_batch_id=batch, psa_marked_at=now())
+    # Also where the mark was refused: asked again, the PSA would refuse it again for ever. Not
+    # where it was written anew during the call: that version lacks its mark.
+    marked = Link.objects.filter(pk=link.pk, written_at=link.written_at)
+    marked.update(psa_batch_id=batch, psa_marked_at=now())
 
 
 def _unmarked_since(site: Organisation) -> datetime | None:

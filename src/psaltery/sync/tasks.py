@@ -61,7 +61,7 @@ def match_payments(subject: int, priority: str) -> None:
     except NeedsReconnect:
         return
     except Failure as failure:
-        queue.payments(subject, after=_delay(failure, subject, "payments"))
+        queue.payments(subject, after=_delay(failure, subject, "payments", "taken"))
 
 
 @app.task(name="mark_posted")
@@ -107,11 +107,12 @@ def tie_out_all(timestamp: int) -> None:
     tieout.tie_out_all()
 
 
-def _delay(failure: Failure, organisation_id: int = 0, what: str = "") -> float:
+def _delay(failure: Failure, organisation_id: int = 0, *steps: str) -> float:
     # Queued with the schedule's own urgency: what a person asks for meanwhile goes before it.
     if isinstance(failure, TryLater) and failure.uncertain and failure.at is None:
         # Soon, to learn whether it arrived; ever later where the other side keeps failing.
-        return min(LOOK_SOON * (1 << failed_in_a_row(organisation_id, what)), LOOK_AT_LAST)
+        failed = max((failed_in_a_row(organisation_id, step) for step in steps), default=0)
+        return min(LOOK_SOON * (1 << failed), LOOK_AT_LAST)
     return max(1.0, (retry_at(failure) - now()).total_seconds())
 
 
@@ -152,3 +153,10 @@ def notify(timestamp: int) -> None:
     """Book what people are to be told, and send it."""
     outbox.book()
     outbox.send_due()
+
+
+@app.periodic(cron="29 3 * * * 0", periodic_id="forget_old_messages")
+@app.task(name="forget_old_messages", queue="upkeep", queueing_lock="forget_old_messages")
+def forget_old_messages(timestamp: int) -> None:
+    """Keep notifications as long as the audit log is kept."""
+    outbox.forget_old(installation().audit_retention_days)

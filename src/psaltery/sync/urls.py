@@ -17,4 +17,5 @@ urlpatterns = [
     path("calls/<int:number>/read/", views.read_everything, name="read_everything"),
     path("calls/<int:number>/backfill/", views.backfill_progress, name="backfill"),
     path("calls/<int:number>/pause/", views.pause_backfill, name="pause_backfill"),
+    path("calls/<int:number>/cancel/", views.cancel_backfill, name="cancel_backfill"),
 ]

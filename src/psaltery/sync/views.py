@@ -324,6 +324,20 @@ def pause_backfill(request: HttpRequest, number: int) -> HttpResponse:
     return redirect("sync:calls", row.pk)
 
 
+@may_admin
+@require_POST
+def cancel_backfill(request: HttpRequest, number: int) -> HttpResponse:
+    """End the back-fill of an organisation before it has read everything."""
+    row = _organisation(number)
+    found = backfill.of(row)
+    if found is None:
+        messages.info(request, "Everything is read already.")
+    else:
+        backfill.cancel(found)
+        messages.success(request, "The back-fill is cancelled; what was read stays.")
+    return redirect("sync:calls", row.pk)
+
+
 def _days_file(row: Organisation | None = None) -> HttpResponse:
     """Calls and bytes by organisation and day as a file."""
     first: date = now().date() - timedelta(days=365)

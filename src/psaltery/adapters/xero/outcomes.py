@@ -20,6 +20,7 @@ from psaltery.records.books import Status
 from psaltery.records.drafts import Outcome, Problem
 
 T = TypeVar("T")
+replace = msgspec.structs.replace
 _ZERO_ID = "00000000-0000-0000-0000-000000000000"
 Element = dict[str, Any]
 
@@ -55,12 +56,10 @@ def outcome(element: Element, collection: str, *, refused: bool = False) -> Outc
     if refused or _is_refused(element, described.external_id, bool(problems)):
         if not problems:
             problems = (Problem(code="rejected", message="Xero refused and gave no reason."),)
-        return msgspec.structs.replace(
-            described, accepted=False, problems=problems, warnings=warnings
-        )
+        return replace(described, accepted=False, problems=problems, warnings=warnings)
     # Saved all the same: an old error deeper in the document, such as the contact's e-mail address.
     notes = warnings + tuple(problem.message for problem in problems)
-    return msgspec.structs.replace(described, warnings=notes)
+    return replace(described, warnings=notes)
 
 
 def allocation_problems(answer: Answer) -> tuple[Problem, ...]:
@@ -102,39 +101,35 @@ def _described(element: Element, collection: str) -> Outcome:
     return invoice_outcome(_as(element, wire.Invoice))
 
 
-def invoice_outcome(raw: wire.Invoice) -> Outcome:
-    """An invoice or a bill as it is in Xero."""
+_Document = wire.Invoice | wire.CreditNote | wire.PurchaseOrder | wire.BankTransaction
+
+
+def _document(raw: _Document, external_id: str, number: str, amount_due: Decimal) -> Outcome:
+    """What all documents have in common."""
     return Outcome(
         accepted=True,
-        external_id=_real(raw.invoice_id),
-        number=raw.invoice_number,
+        external_id=_real(external_id),
+        number=number,
         status=translate.status(raw.status),
         contact_id=_real(raw.contact.contact_id),
         subtotal=raw.sub_total,
         tax=raw.total_tax,
         total=raw.total,
-        amount_due=raw.amount_due,
-        url=raw.url,
-        reference=raw.reference,
+        amount_due=amount_due,
         updated_at=moment(raw.updated),
     )
+
+
+def invoice_outcome(raw: wire.Invoice) -> Outcome:
+    """An invoice or a bill as it is in Xero."""
+    found = _document(raw, raw.invoice_id, raw.invoice_number, raw.amount_due)
+    return replace(found, url=raw.url, reference=raw.reference)
 
 
 def note_outcome(raw: wire.CreditNote) -> Outcome:
     """A credit note as it is in Xero; `amount_due` is what is left of its credit."""
-    return Outcome(
-        accepted=True,
-        external_id=_real(raw.external_id),
-        number=raw.number,
-        status=translate.status(raw.status),
-        contact_id=_real(raw.contact.contact_id),
-        subtotal=raw.sub_total,
-        tax=raw.total_tax,
-        total=raw.total,
-        amount_due=raw.remaining_credit,
-        reference=raw.reference,
-        updated_at=moment(raw.updated),
-    )
+    found = _document(raw, raw.external_id, raw.number, raw.remaining_credit)
+    return replace(found, reference=raw.reference)
 
 
 def _contact_outcome(raw: wire.Contact) -> Outcome:
@@ -151,37 +146,15 @@ def _contact_outcome(raw: wire.Contact) -> Outcome:
 
 def order_outcome(raw: wire.PurchaseOrder) -> Outcome:
     """A purchase order as it is in Xero."""
-    return Outcome(
-        accepted=True,
-        external_id=_real(raw.purchase_order_id),
-        number=raw.number,
-        status=translate.status(raw.status),
-        contact_id=_real(raw.contact.contact_id),
-        subtotal=raw.sub_total,
-        tax=raw.total_tax,
-        total=raw.total,
-        amount_due=raw.total,
-        updated_at=moment(raw.updated),
-    )
+    return _document(raw, raw.purchase_order_id, raw.number, raw.total)
 
 
 def spend_outcome(raw: wire.BankTransaction) -> Outcome:
     """Money spent as it is in Xero; `number` is its reference. Once it is reconciled nothing is
     due: it can't be changed any more, as if it were paid."""
-    return Outcome(
-        accepted=True,
-        external_id=_real(raw.bank_transaction_id),
-        number=raw.reference,
-        status=translate.status(raw.status),
-        contact_id=_real(raw.contact.contact_id),
-        subtotal=raw.sub_total,
-        tax=raw.total_tax,
-        total=raw.total,
-        amount_due=Decimal(0) if raw.is_reconciled else raw.total,
-        url=raw.url,
-        reference=raw.reference,
-        updated_at=moment(raw.updated),
-    )
+    due = Decimal(0) if raw.is_reconciled else raw.total
+    found = _document(raw, raw.bank_transaction_id, raw.reference, due)
+    return replace(found, url=raw.url, reference=raw.reference)
 
 
 def item_outcome(raw: wire.Item) -> Outcome:

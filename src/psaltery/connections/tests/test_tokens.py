@@ -2,17 +2,22 @@
 
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 
 import httpx2
 import pytest
 import time_machine
+from django.db import connection as database
 
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, TryLater
+from psaltery.adapters.oauth import Tokens, TokenServer
 from psaltery.connections import service, vault
 from psaltery.connections.models import Connection, Organisation, TokenSet
+from psaltery.connections.opening import oauth_app
 from psaltery.connections.tests.conftest import APP
+from psaltery.connections.tokens import forget, token_set_for
 from psaltery.kit.clock import now
 
 
@@ -192,3 +197,57 @@ def test_a_clock_that_is_off_stops_nothing_and_is_told(xero_elsewhere):
         assert "10 minutes ahead" in clock.detail
     checks = service.examine(connection)
     assert all(check.ok for check in checks), checks
+
+
+def consented(access: str) -> Tokens:
+    return Tokens(
+        access=access,
+        refresh="a new refresh token",
+        access_expires_at=now() + timedelta(minutes=30),
+        user=TokenSet.objects.get().external_user,
+    )
+
+
+def during_a_renewal(monkeypatch, act):
+    """`act`, on a connection of its own, while the vendor is asked for new tokens."""
+    ask, threads = TokenServer.refresh, []
+
+    def run():
+        try:
+            act()
+        finally:
+            database.close()
+
+    def asked(self, token):
+        threads.append(threading.Thread(target=run))
+        threads[0].start()
+        threads[0].join(0.5)
+        return ask(self, token)
+
+    monkeypatch.setattr(TokenServer, "refresh", asked)
+    return threads
+
+
+def test_a_renewal_does_not_overwrite_a_new_consent(xero, connect, monkeypatch):
+    connection = connect(choose=True)
+    app = oauth_app(connection)
+    age()
+    threads = during_a_renewal(
+        monkeypatch, lambda: token_set_for("xero", app, consented("a new access token"))
+    )
+    books().organisation()
+    threads[0].join(10)
+    tokens = TokenSet.objects.get()
+    assert vault.open_token(tokens, "access") == "a new access token"
+    assert vault.open_token(tokens, "refresh") == "a new refresh token"
+
+
+def test_a_renewal_does_not_bring_back_what_was_forgotten(xero, connect, monkeypatch):
+    connection = connect(choose=True)
+    age()
+    threads = during_a_renewal(monkeypatch, lambda: forget(connection.token_set))
+    books().organisation()
+    threads[0].join(10)
+    tokens = TokenSet.objects.get()
+    assert (tokens.access, tokens.refresh, tokens.previous_refresh) == ("", "", "")
+    assert tokens.revoked_at is not None

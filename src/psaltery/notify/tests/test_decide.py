@@ -83,6 +83,15 @@ class Case:
         Case({"least_amount": Decimal(50)}, {"amounts": (Decimal(-60),)}, True),
         Case({"least_amount": Decimal(50)}, {"amounts": (Decimal(30), Decimal(30))}, False),
         Case({"least_amount": Decimal(50)}, {"amounts": ()}, True),
+        Case(
+            {"least_amount": Decimal(50), "kinds": frozenset({"bill"})},
+            {
+                "topic": "connection",
+                "amounts": (Decimal(30),),
+                "kinds": frozenset({"invoice"}),
+            },
+            True,
+        ),
         Case({"owner": 3}, {}, False),
         Case({"owner": 3}, {"owner": 3}, True),
     ],

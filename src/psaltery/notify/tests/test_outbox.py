@@ -410,3 +410,37 @@ def test_a_connection_that_broke_outside_any_feed_gets_its_card_and_mail(mine, o
 def test_mail_says_when_it_is_set_up(settings):
     settings.EMAIL_HOST = ""
     assert not mail.is_set_up()
+
+
+def test_old_messages_go_but_not_what_says_who_was_told(mine, office, mail_server, clock):
+    over = open_card(office, ["1001"], about="labour")
+    look()
+    review.resolve(over, "ada@example.com", "Mapped.")
+    clock.shift(timedelta(minutes=10))
+    lasting = open_card(office, ["1002"], about="travel")
+    look()
+    assert len(mail_server.mails) == 2
+    assert outbox.forget_old(30) == 0
+    clock.shift(timedelta(days=31))
+    assert outbox.forget_old(None) == 0
+    assert outbox.forget_old(30) == 1
+    assert not Notice.objects.filter(card=over).exists()
+    # Whoever was told of what is still open is not told again.
+    assert Notice.objects.filter(card=lasting).exists()
+    look()
+    assert len(mail_server.mails) == 2
+    review.resolve(lasting, "ada@example.com", "Mapped.")
+    clock.shift(timedelta(days=20))
+    assert outbox.forget_old(30) == 0
+    clock.shift(timedelta(days=11))
+    assert outbox.forget_old(30) == 1
+    assert not Message.objects.exists()
+
+
+def test_what_waits_to_be_sent_is_never_forgotten(mine, office, mail_server, clock):
+    card = open_card(office, ["1001"])
+    outbox.book()
+    review.resolve(card, "ada@example.com", "Mapped.")
+    clock.shift(timedelta(days=400))
+    assert outbox.forget_old(30) == 0
+    assert states() == ["booked"]

@@ -265,8 +265,15 @@ def _void(row: Reissue, posted: Draft | None, facts: Facts) -> Draft:
 # One write: booked, sent, settled.
 
 
-def _book(row: Reissue, action: str, kind: str, number: str, body: str, draft: object) -> Attempt:
-    """Commit 1: what is about to be sent, exactly."""
+@transaction.atomic
+def _book(
+    row: Reissue, action: str, kind: str, number: str, body: str, draft: object
+) -> Attempt | None:
+    """Commit 1: what is about to be sent, exactly. None when a person has ended it meanwhile."""
+    # Locked: whoever ends it now waits, and finds this step booked.
+    mine = Reissue.objects.select_for_update().filter(pk=row.pk, done_at=None, way=row.way)
+    if not mine.exists():
+        return None
     return Attempt.objects.create(
         organisation=row.organisation,
         document=row.document,
@@ -287,6 +294,8 @@ def _send(row: Reissue, name: str, action: Action, draft: Draft, books: Books) -
     element = books.prepare(action, draft)
     plain = msgspec.to_builtins(draft)
     attempt = _book(row, name, draft.kind.value, draft.number, element.body, plain)
+    if attempt is None:
+        return False
     try:
         (outcome,) = books.send([element], attempt.key)
     except TryLater as failure:
@@ -315,6 +324,8 @@ def _allocate(row: Reissue, step: Allocate, books: Books) -> bool:
     body = msgspec.json.encode({"invoice": step.invoice_id, "amount": str(step.amount)}).decode()
     target = row.number if step.to_new else row.old_number
     attempt = _book(row, _name(step), ALLOCATION, target, body, {})
+    if attempt is None:
+        return False
     try:
         books.allocate(step.credit_id, step.invoice_id, step.amount, attempt.key)
     except (TryLater, NeedsReconnect, BadSettings) as failure:
@@ -332,7 +343,9 @@ def _not_settled(row: Reissue, attempt: Attempt, failure: Exception) -> None:
     uncertain = isinstance(failure, TryLater) and failure.uncertain
     with transaction.atomic():
         if uncertain:
-            Attempt.objects.filter(pk=attempt.pk).update(state=Attempt.State.UNCERTAIN)
+            Attempt.objects.filter(pk=attempt.pk, state__in=OPEN).update(
+                state=Attempt.State.UNCERTAIN
+            )
         else:
             attempt.delete()
         state = Posting.State.UNCERTAIN if uncertain else Posting.State.WAITING
@@ -420,8 +433,11 @@ def _finish(row: Reissue, facts: Facts, done: Done) -> None:
 
 
 def _move_link(row: Reissue, document: Document, new: Outcome) -> None:
-    made = (Attempt.State.SETTLED, Attempt.State.FOUND)
-    attempt = row.attempts.filter(action="create", state__in=made).latest("pk")
+    # By no state: one that was taken for lost may have arrived after all, and its successor been
+    # refused for it. `new` is what the last of them was to make.
+    attempt = row.attempts.filter(action="create").latest("pk")
+    row.number = new.number or row.number
+    Posting.objects.filter(pk=document.pk).update(books_number=row.number)
     take_in(attempt, document, new, how="posted")
 
 

@@ -20,7 +20,7 @@ def ask(link: Link, way: Way) -> Reissue:
     """Write down what is to be done; the next job of the organisation begins with it.
 
     Raises BadSettings for what can't be credited: only an invoice as we wrote it has a mirror image
-    of ours.
+    of ours; and while it is under way in another way already.
     """
     if link.books_kind != BooksKind.INVOICE:
         raise BadSettings("Only invoices are issued anew; correct it in the books.", which="card")
@@ -31,7 +31,7 @@ def ask(link: Link, way: Way) -> Reissue:
         number = link.number
         if way is Way.CREDIT:
             number = steps.next_number(link.document.number, link.number)
-        row, _ = Reissue.objects.update_or_create(
+        row, asked = Reissue.objects.select_for_update().get_or_create(
             document=link.document,
             done_at=None,
             defaults={
@@ -45,11 +45,23 @@ def ask(link: Link, way: Way) -> Reissue:
                 "asked_at": now(),
             },
         )
+        if not asked:
+            _same(row, way)
+            return row
         # Later edits are written under the number that it has then.
         Posting.objects.filter(document=link.document).update(books_number=number)
         sentence = f"{link.document.number} is to be {row.get_way_display()}."
         tell(link.organisation, link.document, sentence, "reissue.ask")
     return row
+
+
+def _same(row: Reissue, way: Way) -> None:
+    """Another way from the middle of one would credit an invoice and void it as well."""
+    if row.way != way:
+        raise BadSettings(
+            f"{row.document.number} is being {row.get_way_display()} already; end that first.",
+            which="card",
+        )
 
 
 def end(link: Link) -> None:
