@@ -28,6 +28,13 @@ ROWS = {
     "why": "Because of",
     "others": "Others",
 }
+RESTING_ROWS = {
+    "organisation": "Organisation",
+    "company": "Company",
+    "contact": "Contact",
+    "why": "Which",
+    "advice": "What to do",
+}
 DECISION_ROWS = {
     "id": "No.",
     "organisation": "Organisation",
@@ -133,6 +140,28 @@ def split(organisation: OrganisationArgument, company: CompanyArgument, json: Js
         if found is None:
             stop(f"{firm.name} is not linked in {one.name}.", ExitCode.USAGE, json=json)
         show_facts(_told(service.split(found)), json=json)
+
+
+@app.command()
+def archived(organisation: OrganisationOption = "", json: Json = False) -> None:
+    """List companies whose contact is archived, merged or gone. Exit 3 when there are any."""
+    with working(json=json):
+        from psaltery.contacts import queries
+
+        found = [
+            {
+                "organisation": one.name,
+                "company": row.link.company.name,
+                "contact": row.link.contact_name,
+                "why": row.why,
+                "advice": row.advice,
+            }
+            for one in _organisations(organisation, json=json)
+            for row in queries.resting(one)
+        ]
+        show_rows(found, RESTING_ROWS, json=json, empty="All linked contacts are active.")
+    if found:
+        raise typer.Exit(ExitCode.NEEDS_PERSON)
 
 
 @app.command()

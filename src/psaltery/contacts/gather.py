@@ -32,9 +32,15 @@ def is_read(organisation: Organisation) -> bool:
     """Whether contacts and companies have been read to their end: what is missing misleads."""
     whole = Feed.objects.filter(full_pass_at__isnull=False)
     return (
-        whole.filter(organisation=organisation, name="contacts").exists()
+        has_read(organisation, "contacts")
         and whole.filter(name="companies", organisation__chosen=True).exists()
     )
+
+
+def has_read(organisation: Organisation, feed: str) -> bool:
+    """Whether a feed of an organisation was read to its end once."""
+    rows = Feed.objects.filter(organisation=organisation, name=feed)
+    return rows.filter(full_pass_at__isnull=False).exists()
 
 
 def open_customers(organisation: Organisation) -> QuerySet[Customer]:

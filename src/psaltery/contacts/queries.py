@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from psaltery.connections.models import Organisation
+from psaltery.contacts import gather
 from psaltery.contacts.models import Decision, Suggestion
 from psaltery.contacts.resemble import Contact as Record
 from psaltery.contacts.resemble import Firm, judge
@@ -105,3 +106,43 @@ def shared(organisation: Organisation) -> list[tuple[str, list[ContactLink]]]:
     for link in links.select_related("company").order_by("contact_name", "company__name"):
         found.setdefault(link.contact_external_id, []).append(link)
     return [(links[0].contact_name, links) for links in found.values()]
+
+
+@dataclass(frozen=True)
+class Resting:
+    """A link to a contact that takes no documents: why not, and what to do about it."""
+
+    link: ContactLink
+    why: str
+    advice: str
+
+
+def resting(organisation: Organisation) -> list[Resting]:
+    """Links to contacts that are archived, merged or gone in the books. Three queries."""
+    links = ContactLink.objects.filter(organisation=organisation, company__deleted=False)
+    books = Customer.objects.filter(organisation=organisation)
+    well = books.filter(state="active", merged_into="")
+    rows = links.exclude(contact_external_id__in=well.values("external_id"))
+    # Before all contacts were read, one that is not there may only be on a later page.
+    if not gather.has_read(organisation, "contacts"):
+        rows = rows.filter(contact_external_id__in=books.values("external_id"))
+    found = list(rows.select_related("company").order_by("contact_name", "company__name"))
+    wanted = books.filter(external_id__in=[row.contact_external_id for row in found])
+    known = {row.external_id: row for row in wanted}
+    return [_resting(row, known.get(row.contact_external_id)) for row in found]
+
+
+def _resting(link: ContactLink, contact: Customer | None) -> Resting:
+    if contact is None:
+        return Resting(link, "is not in the books any more", "Link the company to another contact.")
+    if contact.merged_into:
+        return Resting(
+            link,
+            "was merged into another contact, which was not read yet or is archived too",
+            "Link the company to the contact that is left.",
+        )
+    return Resting(
+        link,
+        "is archived in the books",
+        "Restore it there, or link the company to another contact.",
+    )

@@ -17,7 +17,7 @@ from psaltery.kit.clock import now
 from psaltery.kit.text import cut
 from psaltery.ledger.models import Customer
 from psaltery.mapping.models import ContactLink
-from psaltery.mapping.service import link_contact, source, unlink_contact
+from psaltery.mapping.service import facts_of, link_contact, source, unlink_contact
 
 BY_ITSELF = "Psaltery"
 _MERGES = 10  # a contact merged into one that was merged, and so on
@@ -69,17 +69,21 @@ def _link_sure(
     if not sure:
         return 0
     names = {contact.id: contact.name for contact in contacts}
+    firms = Company.objects.in_bulk([one.company for one in sure.values()])
     ContactLink.objects.bulk_create(
         [
             ContactLink(
                 organisation=organisation, company_id=one.company, contact_external_id=contact,
                 contact_name=names[contact], how=one.why[0], linked_by=BY_ITSELF,
+                # As it is now: what differs already is the bookkeeper's, and is not overwritten.
+                written=facts_of(firms[one.company]),
             )
             for contact, one in sure.items()
         ],
         # A person may link the same company at this moment: theirs stays.
         ignore_conflicts=True,
     )  # fmt: skip
+    sure = _linked_by_us(organisation, sure)
     Decision.objects.bulk_create(
         Decision(
             organisation=organisation, company_id=one.company, action=Action.LINKED,
@@ -95,6 +99,16 @@ def _link_sure(
         documents=[f"{names[contact]} = {one.name}" for contact, one in sure.items()][:100],
     )
     return len(sure)
+
+
+def _linked_by_us(
+    organisation: Organisation, sure: Mapping[str, Candidate]
+) -> dict[str, Candidate]:
+    """Of these pairs, those that are links now: a person may have been quicker."""
+    wanted = [one.company for one in sure.values()]
+    rows = ContactLink.objects.filter(organisation=organisation, company__in=wanted)
+    made = set(rows.values_list("contact_external_id", "company_id"))
+    return {contact: one for contact, one in sure.items() if (contact, one.company) in made}
 
 
 def _keep(organisation: Organisation, contacts: Sequence[Contact], judged: Judged) -> None:
@@ -187,6 +201,9 @@ def settle(organisation: Organisation, contact_id: str, company: Company) -> Dec
             which="contact",
         )
     with transaction.atomic():
+        # Locked: of two people at once the second decides about the first one's link, so that
+        # an undo puts back what was there.
+        company = Company.objects.select_for_update().get(pk=company.pk)
         before = ContactLink.objects.filter(organisation=organisation, company=company).first()
         # Not saved: it only stands for "none before", so that an undo takes the link away.
         held = before or ContactLink(organisation=organisation, company=company)
@@ -212,9 +229,15 @@ def split(link: ContactLink) -> Decision:
 
 
 def set_aside(row: Suggestion) -> Decision:
-    """A person says: this contact is no customer of the PSA."""
+    """A person says: this contact is no customer of the PSA.
+
+    Raises BadSettings where somebody, or Psaltery, linked it meanwhile.
+    """
     with transaction.atomic():
-        Suggestion.objects.filter(pk=row.pk).update(state=State.ASIDE)
+        waiting = Suggestion.objects.filter(pk=row.pk).exclude(state=State.DONE)
+        if not waiting.update(state=State.ASIDE):
+            told = f"{row.contact_name} was linked meanwhile; split it off first."
+            raise BadSettings(told, which="contact")
         record_change(
             f"{row.contact_name} of {row.organisation.name} is no customer of the PSA.",
             source=source(row.organisation),

@@ -61,6 +61,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "why": queries.WHY,
         "good": queries.GOOD,
         "shared": queries.shared(chosen),
+        "resting": queries.resting(chosen),
         "writes": person_of(request).may(Role.BOOKKEEPER),
     }
     return render(request, "contacts/index.html", values)

@@ -247,4 +247,5 @@ def cards(customer: Customer) -> QuerySet[Card]:
 
 def alerts(customer: Customer) -> QuerySet[Alert]:
     """Alerts about the customer that are not resolved, the gravest first."""
-    return Alert.objects.filter(customer=customer, state__in=LIVE).order_by("-severity", "-pk")
+    rows = Alert.objects.filter(customer=customer, state__in=LIVE)
+    return rows.defer("evidence").order_by("-severity", "-pk")

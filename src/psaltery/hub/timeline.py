@@ -305,7 +305,7 @@ SOURCES = (
     Source("agreement", "agreement", "at",
            lambda customer, _: AgreementChange.objects.filter(customer=customer), _change),
     Source("alert", "alert", "opened_at",
-           lambda customer, _: Alert.objects.filter(customer=customer), _alert),
+           lambda customer, _: Alert.objects.filter(customer=customer).defer("evidence"), _alert),
     Source("began", "agreement", "starts_on",
            lambda customer, _: queries.in_the_desk(customer, Agreement.objects.all()), _began,
            whole_day=True),

@@ -29,6 +29,8 @@ CHECK = timedelta(days=1)
 AGAIN = timedelta(hours=1)
 TYPES = tuple(FEEDS)
 _LOCAL_NAMES = ("localhost", "localhost.localdomain")
+# What a look finds out. Whether callbacks are wanted is a person's to say, also meanwhile.
+_LOOKED = ("address", "types", "problem", "checked_at", "check_at")
 
 
 def of(connection: Connection) -> RealTime:
@@ -135,8 +137,9 @@ def check(connection: Connection) -> RealTime:
         raise
     finally:
         row.checked_at = now()
-        row.save()
-    return row
+        row.save(update_fields=_LOOKED)
+    # Somebody turned it on or off while ConnectWise was asked: what was just made is wrong.
+    return row if of(connection).wanted == row.wanted else check(connection)
 
 
 def _open(connection: Connection) -> Any:
@@ -203,4 +206,4 @@ def remove(connection: Connection) -> None:
             operation="callbacks.remove",
         )
     row.checked_at = now()
-    row.save()
+    row.save(update_fields=["wanted", *_LOOKED])

@@ -1,5 +1,6 @@
 """Keeps the customers and their money in step with the mirrors."""
 
+import json
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
@@ -24,29 +25,32 @@ _CUSTOMERS = (
        FROM desk_companies c WHERE NOT c.is_vendor AND NOT c.deleted
        ON CONFLICT (company_id) DO UPDATE SET name = excluded.name
        WHERE portfolio_customers.name <> excluded.name""",
-    """DELETE FROM portfolio_customers p USING desk_companies c
-       WHERE p.company_id = c.id AND (c.deleted OR c.is_vendor)""",
     """INSERT INTO portfolio_contacts (organisation_id, external_id, customer_id)
        SELECT DISTINCT ON (l.organisation_id, l.contact_external_id)
          l.organisation_id, l.contact_external_id, p.id
        FROM mapping_contactlink l JOIN portfolio_customers p ON p.company_id = l.company_id
+       JOIN desk_companies c ON c.id = l.company_id AND NOT c.deleted AND NOT c.is_vendor
        WHERE l.contact_external_id <> ''
        ORDER BY l.organisation_id, l.contact_external_id, p.id
        ON CONFLICT (organisation_id, external_id)
        DO UPDATE SET customer_id = excluded.customer_id
        WHERE portfolio_contacts.customer_id <> excluded.customer_id""",
-    # A link that was undone: the contact is a customer of its own again.
+    # A link that was undone, or a company that is gone: the contact is a customer of its own
+    # again, with what it owes.
     """DELETE FROM portfolio_contacts k USING portfolio_customers p
        WHERE p.id = k.customer_id AND p.company_id IS NOT NULL AND NOT EXISTS (
-         SELECT 1 FROM mapping_contactlink l WHERE l.organisation_id = k.organisation_id
+         SELECT 1 FROM mapping_contactlink l
+         JOIN desk_companies c ON c.id = l.company_id AND NOT c.deleted AND NOT c.is_vendor
+         WHERE l.organisation_id = k.organisation_id
            AND l.contact_external_id = k.external_id AND l.company_id = p.company_id)""",
     """INSERT INTO portfolio_customers (name, contact_key, billing, currency, outstanding, overdue,
          invoiced, contracted, risk, risk_points, risk_reasons)
        SELECT b.name, b.organisation_id || ':' || b.external_id, 'normal', '', 0, 0, 0, 0,
          'unknown', 0, '[]'
        FROM customers b WHERE b.is_customer AND b.merged_into = '' AND NOT EXISTS (
-         SELECT 1 FROM mapping_contactlink l WHERE l.organisation_id = b.organisation_id
-           AND l.contact_external_id = b.external_id)
+         SELECT 1 FROM mapping_contactlink l
+         JOIN desk_companies c ON c.id = l.company_id AND NOT c.deleted AND NOT c.is_vendor
+         WHERE l.organisation_id = b.organisation_id AND l.contact_external_id = b.external_id)
        ON CONFLICT (contact_key) DO UPDATE SET name = excluded.name
        WHERE portfolio_customers.name <> excluded.name""",
     """INSERT INTO portfolio_contacts (organisation_id, external_id, customer_id)
@@ -54,9 +58,6 @@ _CUSTOMERS = (
        FROM portfolio_customers p
        JOIN customers b ON p.contact_key = b.organisation_id || ':' || b.external_id
        ON CONFLICT (organisation_id, external_id) DO NOTHING""",
-    # A contact that became a company's is no customer of its own any more.
-    """DELETE FROM portfolio_customers p WHERE p.company_id IS NULL AND NOT EXISTS (
-         SELECT 1 FROM portfolio_contacts k WHERE k.customer_id = p.id)""",
     """UPDATE portfolio_customers p SET known_since = least(
          (SELECT min(a.starts_on) FROM desk_agreements a WHERE a.connection_id = c.connection_id
             AND a.company_external_id = c.external_id),
@@ -66,13 +67,29 @@ _CUSTOMERS = (
             AND t.company_external_id = c.external_id))
        FROM desk_companies c
        WHERE c.id = p.company_id AND (p.known_since IS NULL OR %(thorough)s)""",
+    # The first of all its contacts: an UPDATE takes only one row of a join, and any of them.
     """UPDATE portfolio_customers p SET known_since = least(p.known_since, f.first)
-       FROM portfolio_contacts k, LATERAL (
-         SELECT min(i.issued_on) AS first FROM billing_invoices i
-         WHERE i.organisation_id = k.organisation_id AND i.customer_external_id = k.external_id) f
-       WHERE k.customer_id = p.id AND f.first IS NOT NULL
-         AND (p.known_since IS NULL OR %(thorough)s)""",
+       FROM (SELECT k.customer_id, min(m.day) AS first
+             FROM portfolio_customers q JOIN portfolio_contacts k ON k.customer_id = q.id,
+             LATERAL (SELECT min(i.issued_on) AS day FROM billing_invoices i
+               WHERE i.organisation_id = k.organisation_id
+                 AND i.customer_external_id = k.external_id) m
+             WHERE q.known_since IS NULL OR %(thorough)s GROUP BY 1) f
+       WHERE f.customer_id = p.id AND p.known_since IS DISTINCT FROM least(p.known_since, f.first)
+       """,
 )
+
+# Companies that are none any more, and contacts that became a company's.
+_ENDED = """
+SELECT p.id FROM portfolio_customers p LEFT JOIN desk_companies c ON c.id = p.company_id
+WHERE c.deleted OR c.is_vendor OR p.company_id IS NULL AND NOT EXISTS (
+  SELECT 1 FROM portfolio_contacts k WHERE k.customer_id = p.id)"""
+
+_RISKS = """
+UPDATE portfolio_customers p SET risk = n.risk, risk_points = n.points, risk_reasons = n.reasons
+FROM jsonb_to_recordset(%s::jsonb) AS n(id bigint, risk text, points integer, reasons jsonb)
+WHERE p.id = n.id AND (p.risk, p.risk_points, p.risk_reasons)
+  IS DISTINCT FROM (n.risk, n.points, n.reasons)"""
 
 # The currency in which most is owed, or else promised, stands for the customer in the list.
 _SUMMARY = """
@@ -118,10 +135,19 @@ def refresh(*, thorough: bool = False) -> bool:
         with connection.cursor() as cursor:
             for statement in _CUSTOMERS:
                 cursor.execute(statement, {"thorough": thorough})
+        _forget_ended()
         _money(now().date())
         _sales(now().date())
         agreements.note_changes(now())
     return True
+
+
+def _forget_ended() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_ENDED)
+        ended = [row[0] for row in cursor.fetchall()]
+    # With what refers to them, which Django knows and the statements above don't.
+    Customer.objects.filter(pk__in=ended).delete()
 
 
 def _may_work() -> bool:
@@ -201,13 +227,7 @@ def set_billing(customer: Customer, billing: str, billed_to: Customer | None) ->
 
 def set_risks(rows: Iterable[tuple[int, str, int, list[Any]]]) -> None:
     """Store what was found of each customer's risk: id, band, points, reasons."""
-    found = {row[0]: row for row in rows}
-    changed = []
-    for customer in Customer.objects.filter(pk__in=found).only(
-        "risk", "risk_points", "risk_reasons"
-    ):
-        _, band, points, reasons = found[customer.pk]
-        if (customer.risk, customer.risk_points, customer.risk_reasons) != (band, points, reasons):
-            customer.risk, customer.risk_points, customer.risk_reasons = band, points, reasons
-            changed.append(customer)
-    Customer.objects.bulk_update(changed, ["risk", "risk_points", "risk_reasons"], batch_size=500)
+    names = ("id", "risk", "points", "reasons")
+    found = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
+    with connection.cursor() as cursor:
+        cursor.execute(_RISKS, [found])

@@ -17,12 +17,16 @@ _FIELDS = (
 
 def keep(alerts: Sequence[Told]) -> int:
     """Store alerts, or bring up to date those that are known; how many were new."""
-    # One statement may not touch a row twice; the last word about an alert counts.
-    unique = {one.id: one for one in alerts}
+    # One statement may not touch a row twice; the last word about an alert counts. In one order,
+    # so that two deliveries of the same alerts don't block each other.
+    unique = {one.id: one for one in sorted(alerts, key=lambda one: one.id)}
     companies = _companies({one.company for one in unique.values() if one.company})
     moment = now()
     with transaction.atomic():
-        known = RmmAlert.objects.filter(external_id__in=unique).count()
+        # Locked: a delivery that comes at the same time must not be overtaken by this one.
+        rows = RmmAlert.objects.select_for_update().order_by("external_id")
+        known = {row.external_id: row for row in rows.filter(external_id__in=unique)}
+        fresh = [one for one in unique.values() if not _is_overtaken(one, known.get(one.id))]
         RmmAlert.objects.bulk_create(
             [
                 RmmAlert(
@@ -38,13 +42,35 @@ def keep(alerts: Sequence[Told]) -> int:
                     resolved=one.resolved,
                     received_at=moment,
                 )
-                for one in unique.values()
+                for one in fresh
             ],
             update_conflicts=True,
             unique_fields=["external_id"],
             update_fields=_FIELDS,
         )
-    return len(unique) - known
+    return len(unique) - len(known)
+
+
+def _is_overtaken(one: Told, known: RmmAlert | None) -> bool:
+    """Whether a sender repeats the alert's beginning after its end was told."""
+    if known is None or not known.resolved or one.resolved:
+        return False
+    return one.at is not None and one.at < known.at
+
+
+def find_companies() -> int:
+    """Give alerts whose company was not known when they came to the company it is now; how many."""
+    alone = RmmAlert.objects.filter(company=None).exclude(company_text="")
+    names = set(alone.values_list("company_text", flat=True).distinct())
+    found = 0
+    for text, company in _by_name(names).items():
+        found += alone.filter(company_text=text).update(company=company)
+    return found
+
+
+def _by_name(names: set[str]) -> dict[str, Company]:
+    companies = _companies(names) if names else {}
+    return {name: companies[name.casefold()] for name in names if name.casefold() in companies}
 
 
 def _companies(names: set[str]) -> dict[str, Company]:

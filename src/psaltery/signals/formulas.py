@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -64,7 +65,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     time: Sequence["Work"] = ()
     books_net: Money = ()  # invoiced in the books less credits, by currency
     psa_documents: int = 0  # invoices of the PSA in the month, on their way to the books
-    receipts: int = 0  # money received without an invoice: sales receipts, prepayments
+    receipts: int = 0  # sales receipts, prepayments, and invoices over nothing
     contracts: Sequence[Contract] = ()
     recurring: Sequence[RecurringInvoice] = ()
     currency: str = ""
@@ -251,10 +252,22 @@ def _is_due(one: Contract, facts: Revenue) -> bool:
     # A cycle that is not known can't be spread over months: a wrong share would cry wolf.
     if not months_of(one.cycle) or is_prepaid(one):
         return False
+    # Billed in another currency than it was agreed in: no difference can be told.
+    if any(made.currency != one.currency for made in _covering(one, facts)):
+        return False
     # The first invoice is still to come: billed in arrears, or just begun.
     first = not any(made.agreement == one.name for made in facts.invoices)
     is_future = one.next_invoice_on is not None and one.next_invoice_on > end
     return not (first and is_future)
+
+
+def _covering(one: Contract, facts: Revenue) -> list[RecurringInvoice]:
+    covers = max(months_of(one.cycle) or 1, 1)
+    return [
+        made
+        for made in facts.invoices
+        if made.agreement == one.name and 0 <= months_between(made.issued_on, facts.month) < covers
+    ]
 
 
 def _is_gap(promised: Decimal, got: Decimal, limits: Thresholds) -> bool:
@@ -296,60 +309,70 @@ _ON_ITS_WAY = frozenset({"waiting", "posting", "uncertain", "held"})
 _ENDED = frozenset({"voided", "deleted"})
 
 
+class _Difference(NamedTuple):
+    why: str
+    amount: Decimal
+    gone: bool = False  # the whole document is missing on one side
+
+
 def psa_ledger_drift(pairs: Iterable[Pair], limits: Thresholds) -> Finding | None:
     """Linked documents that no longer say the same on both sides; one row a customer."""
-    found = [(one, why, amount) for one in pairs for why, amount in _drift(one, limits)]
+    found = [(one, apart) for one in pairs for apart in _drift(one, limits)]
     if not found:
         return None
-    money = _sums((amount, one.currency) for one, _, amount in found)
-    gone = any("books" in why and "not" in why for _, why, _ in found)
+    money = _sums((apart.amount, one.currency) for one, apart in found)
+    count = len({one.id for one, _ in found})
     return Finding(
-        sentence=f"{_counted(len({one.id for one, _, _ in found}), 'document')} differ between the"
-        " PSA and the books.",
-        severity=HIGH if gone else MEDIUM,
+        sentence=f"{_counted(count, 'document')} {'differs' if count == 1 else 'differ'} between"
+        " the PSA and the books.",
+        severity=HIGH if any(apart.gone for _, apart in found) else MEDIUM,
         money=tuple(pair for pair in money if pair[0]),
         evidence=tuple(
             Proof(
                 kind="document",
                 id=one.id,
                 label=one.number,
-                detail=why,
+                detail=apart.why,
                 day=one.psa_day,
-                amount=amount,
+                amount=apart.amount,
                 currency=one.currency,
             )
-            for one, why, amount in found
+            for one, apart in found
         ),
     )
 
 
-def _drift(one: Pair, limits: Thresholds) -> list[tuple[str, Decimal]]:
+def _drift(one: Pair, limits: Thresholds) -> list[_Difference]:
     if one.state in _ON_ITS_WAY or not one.settled:
         return []
     if one.psa_gone:
         live = one.books_total is not None and one.books_status not in _ENDED
-        return [("deleted in the PSA, live in the books", one.books_total or ZERO)] if live else []
+        total = one.books_total or ZERO
+        told = _Difference("deleted in the PSA, live in the books", total, gone=True)
+        return [told] if live else []
     if one.books_total is None or one.books_status in _ENDED:
         if "status" in one.accepted:
             return []
         word = "missing" if one.books_total is None else one.books_status
-        return [(f"{word} in the books, not in the PSA", abs(one.psa_total))]
+        why = f"{word} in the books, not in the PSA"
+        return [_Difference(why, abs(one.psa_total), gone=True)]
     return _fields(one, one.books_total, limits)
 
 
-def _fields(one: Pair, books_total: Decimal, limits: Thresholds) -> list[tuple[str, Decimal]]:
+def _fields(one: Pair, books_total: Decimal, limits: Thresholds) -> list[_Difference]:
     # Without signs: credit memos are below zero in the PSA, credit notes above it in Xero.
     gap = abs(abs(one.psa_total) - abs(books_total))
     found = []
     if gap > limits.drift_cents and "total" not in one.accepted:
         why = f"total {one.psa_total:,.2f} in the PSA, {books_total:,.2f} in the books"
-        found.append((why, gap))
+        found.append(_Difference(why, gap))
     if one.books_day and one.psa_day != one.books_day and "date" not in one.accepted:
-        found.append((f"dated {one.psa_day} in the PSA, {one.books_day} in the books", ZERO))
+        why = f"dated {one.psa_day} in the PSA, {one.books_day} in the books"
+        found.append(_Difference(why, ZERO))
     # Without a link nobody knows which contact is right.
     elsewhere = one.expected_contact and one.books_contact != one.expected_contact
     if elsewhere and "contact" not in one.accepted:
-        found.append(("another customer in the books", ZERO))
+        found.append(_Difference("another customer in the books", ZERO))
     return found
 
 

@@ -3,19 +3,19 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
 
-from psaltery.desk.models import Ticket, TimeEntry
 from psaltery.kit.text import comparable_name
 from psaltery.ledger.models import Customer as BooksContact
 from psaltery.portfolio import gather as money
 from psaltery.portfolio.models import Customer, CustomerContact
-from psaltery.portfolio.recurring import Contract, month_start
+from psaltery.portfolio.recurring import Contract, is_active, month_start
 from psaltery.signals.formulas import (
     OpenInvoice,
     Pair,
@@ -31,11 +31,16 @@ from psaltery.signals.thresholds import Thresholds
 
 _ZERO = Decimal(0)
 
-# HAVING in the statement: only customers with enough work leave the database.
-_SERVICE = """
+# Merged into another one, or closed as a duplicate: no work of its own. By the words of the status,
+# whose names are the tenant's own.
+_REAL = "status !~* '(merge|duplicat)'"
+
+# HAVING in the statement: only customers with enough work leave the database. A month begins where
+# the MSP is: in Sydney its first day is hours old before UTC knows of it.
+_SERVICE = f"""
 SELECT p.id, sum(w.tickets), sum(w.hours) FROM (
   SELECT connection_id, company_external_id, 1 AS tickets, 0 AS hours FROM desk_tickets
-  WHERE closed AND closed_at >= %(first)s AND closed_at < %(next)s
+  WHERE closed AND {_REAL} AND closed_at >= %(begins)s AND closed_at < %(ends)s
   UNION ALL
   SELECT connection_id, company_external_id, 0, hours FROM desk_time_entries
   WHERE worked_on >= %(first)s AND worked_on < %(next)s
@@ -43,31 +48,47 @@ SELECT p.id, sum(w.tickets), sum(w.hours) FROM (
 JOIN desk_companies c
   ON c.connection_id = w.connection_id AND c.external_id = w.company_external_id
 JOIN portfolio_customers p ON p.company_id = c.id
-GROUP BY 1 HAVING sum(w.tickets) >= %(tickets)s OR sum(w.hours) >= %(hours)s"""
+GROUP BY 1 HAVING sum(w.tickets) >= %(tickets)s OR sum(w.hours) >= %(hours)s"""  # noqa: S608
 
-# Net of credits and tax: an invoice that was credited in full covers nothing.
-_NET = """
+# Contacts of the books by customer. One contact may be several companies (their link tells): what
+# it was invoiced may be for any of them.
+_KNOWN = """(
+  SELECT organisation_id, external_id, customer_id FROM portfolio_contacts
+  UNION
+  SELECT l.organisation_id, l.contact_external_id, p.id FROM mapping_contactlink l
+  JOIN portfolio_customers p ON p.company_id = l.company_id)"""
+
+# Net of credits and tax: an invoice that was credited in full covers nothing. Until the day of the
+# look: who bills in arrears invoices the month in the first days of the next.
+_NET = f"""
 SELECT k.customer_id, d.currency, sum(d.amount) FROM (
   SELECT organisation_id, customer_external_id, currency, subtotal AS amount FROM billing_invoices
   WHERE kind = 'receivable' AND status IN ('authorised', 'paid', 'submitted')
-    AND issued_on >= %(first)s AND issued_on < %(next)s
+    AND issued_on >= %(first)s AND issued_on < %(until)s
   UNION ALL
   SELECT organisation_id, customer_external_id, currency, -subtotal FROM billing_credit_memos
   WHERE kind = 'receivable' AND status IN ('authorised', 'paid')
-    AND issued_on >= %(first)s AND issued_on < %(next)s
+    AND issued_on >= %(first)s AND issued_on < %(until)s
 ) d
-JOIN portfolio_contacts k
+JOIN {_KNOWN} k
   ON k.organisation_id = d.organisation_id AND k.external_id = d.customer_external_id
-WHERE k.customer_id = ANY(%(customers)s) GROUP BY 1, 2"""
+WHERE k.customer_id = ANY(%(customers)s) GROUP BY 1, 2"""  # noqa: S608
 
-# Money on account (prepayments) may be for the work, so nobody is accused of having given it away.
-_RECEIPTS = """
-SELECT k.customer_id, count(*) FROM billing_unallocated u
-JOIN portfolio_contacts k
+# Money on account (prepayments) may be for the work, so nobody is accused of having given it away;
+# and an invoice over nothing says that somebody looked at the work and charged none.
+_RECEIPTS = f"""
+SELECT k.customer_id, count(*) FROM (
+  SELECT organisation_id, customer_external_id FROM billing_unallocated
+  WHERE kind = 'receivable' AND touch = 'prepayment'
+    AND received_on >= %(first)s AND received_on < %(until)s
+  UNION ALL
+  SELECT organisation_id, customer_external_id FROM billing_invoices
+  WHERE kind = 'receivable' AND status IN ('authorised', 'paid') AND total = 0
+    AND issued_on >= %(first)s AND issued_on < %(until)s
+) u
+JOIN {_KNOWN} k
   ON k.organisation_id = u.organisation_id AND k.external_id = u.customer_external_id
-WHERE u.kind = 'receivable' AND u.touch = 'prepayment'
-  AND u.received_on >= %(first)s AND u.received_on < %(next)s
-  AND k.customer_id = ANY(%(customers)s) GROUP BY 1"""
+WHERE k.customer_id = ANY(%(customers)s) GROUP BY 1"""  # noqa: S608
 
 # On their way to the books, perhaps held: that is an exception's matter, not a missing invoice.
 _PSA_DOCUMENTS = """
@@ -75,8 +96,8 @@ SELECT p.id, count(*) FROM desk_documents d
 JOIN desk_companies c
   ON c.connection_id = d.connection_id AND c.external_id = d.company_external_id
 JOIN portfolio_customers p ON p.company_id = c.id
-WHERE d.kind = 'invoice' AND NOT d.gone AND d.subtotal > 0
-  AND d.issued_on >= %(first)s AND d.issued_on < %(next)s AND p.id = ANY(%(customers)s)
+WHERE d.kind = 'invoice' AND NOT d.gone AND d.subtotal >= 0
+  AND d.issued_on >= %(first)s AND d.issued_on < %(until)s AND p.id = ANY(%(customers)s)
 GROUP BY 1"""
 
 # By the day where the books are: in Auckland it is tomorrow while Adelaide still works.
@@ -117,14 +138,31 @@ WHERE l.books_kind IN ('invoice', 'credit_note') AND (
   OR k.contact_external_id <> coalesce(i.customer_external_id, m.customer_external_id))"""
 
 # Stretches of 30 days, not months: February must not look like a fade.
-_TICKETS = """
-SELECT p.id, ((%(today)s::date - t.opened_at::date) / 30) AS stretch, count(*)
-FROM desk_tickets t
+_TICKETS = f"""
+SELECT p.id, ((%(today)s::date - t.day) / 30) AS stretch, count(*)
+FROM (SELECT connection_id, company_external_id, (opened_at AT TIME ZONE %(zone)s)::date AS day
+      FROM desk_tickets WHERE opened_at > %(today)s::date - 122 AND {_REAL}) t
 JOIN desk_companies c
   ON c.connection_id = t.connection_id AND c.external_id = t.company_external_id
 JOIN portfolio_customers p ON p.company_id = c.id
-WHERE t.opened_at::date > %(today)s::date - 120 AND t.opened_at::date <= %(today)s::date
-GROUP BY 1, 2"""
+WHERE t.day > %(today)s::date - 120 AND t.day <= %(today)s::date
+GROUP BY 1, 2"""  # noqa: S608
+
+# Of those customers that nothing invoiced; all of them at once.
+_WORKED = f"""
+SELECT p.id, t.id, t.summary, t.actual_hours, (t.closed_at AT TIME ZONE %(zone)s)::date
+FROM portfolio_customers p JOIN desk_companies c ON c.id = p.company_id
+JOIN desk_tickets t ON t.connection_id = c.connection_id AND t.company_external_id = c.external_id
+WHERE t.closed AND t.{_REAL} AND t.closed_at >= %(begins)s AND t.closed_at < %(ends)s
+  AND p.id = ANY(%(customers)s)
+ORDER BY t.closed_at, t.id"""  # noqa: S608
+_TIMED = """
+SELECT p.id, e.id, e.member, e.work_type, e.hours, e.rate, e.billable, e.worked_on
+FROM portfolio_customers p JOIN desk_companies c ON c.id = p.company_id
+JOIN desk_time_entries e
+  ON e.connection_id = c.connection_id AND e.company_external_id = c.external_id
+WHERE e.worked_on >= %(first)s AND e.worked_on < %(next)s AND p.id = ANY(%(customers)s)
+ORDER BY e.worked_on, e.id"""
 
 # Nine are all that the comparison of the last three with the six before needs.
 _PAID = """
@@ -157,7 +195,8 @@ SELECT c.connection_id, c.id, c.name, p.billing, greatest(
      AND a.company_external_id = c.external_id AND a.state = 'active' LIMIT 1))
 FROM portfolio_customers p
 JOIN desk_companies c ON c.id = p.company_id
-WHERE NOT EXISTS (SELECT 1 FROM portfolio_contacts k WHERE k.customer_id = p.id)"""
+WHERE NOT EXISTS (SELECT 1 FROM portfolio_contacts k WHERE k.customer_id = p.id)
+  AND NOT EXISTS (SELECT 1 FROM mapping_contactlink l WHERE l.company_id = c.id)"""
 
 
 def leak_month(today: date, limits: Thresholds) -> date:
@@ -165,9 +204,12 @@ def leak_month(today: date, limits: Thresholds) -> date:
     return month_start(today, 1 if today.day >= limits.leak_day else 2)
 
 
-def services(month: date, limits: Thresholds) -> Iterator[tuple[Customer, Service]]:
-    """Customers for whom enough was done in a month, with what may have invoiced it."""
-    window: dict[str, Any] = {"first": month, "next": month_start(month, -1)}
+def services(month: date, limits: Thresholds, zone: ZoneInfo) -> Iterator[tuple[Customer, Service]]:
+    """Customers for whom enough was done in a month, with what may have invoiced it.
+
+    The month is one of `zone`; the days of the PSA's documents and hours have no zone.
+    """
+    window = _window(month, zone, int(limits.leak_day))
     least = {"tickets": limits.leak_tickets, "hours": limits.leak_hours}
     wanted = [row[0] for row in _rows(_SERVICE, **window, **least)]
     net: dict[int, list[tuple[Decimal, str]]] = defaultdict(list)
@@ -179,18 +221,18 @@ def services(month: date, limits: Thresholds) -> Iterator[tuple[Customer, Servic
     left = [
         one for one in wanted if one not in documents and all(sum_ <= 0 for sum_, _ in net[one])
     ]
+    tickets, time = _tickets(window, left), _time(window, left)
     contracts = money.contracts(month)
     recurring = money.recurring_invoices(month_start(month, 12))
     for customer in Customer.objects.filter(pk__in=left).select_related("company"):
-        tickets, time = _work(customer, month)
         yield (
             customer,
             Service(
                 billing=customer.billing,
                 known_since=customer.known_since,
                 month=month,
-                tickets=tickets,
-                time=time,
+                tickets=tickets[customer.pk],
+                time=time[customer.pk],
                 books_net=tuple(net[customer.pk]),
                 receipts=receipts.get(customer.pk, 0),
                 contracts=contracts.get(customer.pk, []),
@@ -200,47 +242,52 @@ def services(month: date, limits: Thresholds) -> Iterator[tuple[Customer, Servic
         )
 
 
+def _window(month: date, zone: ZoneInfo, days: int) -> dict[str, Any]:
+    """The month's first day and the next one's, the moments at which they begin, and until when
+    it may be invoiced."""
+    following = month_start(month, -1)
+    return {
+        "first": month,
+        "next": following,
+        "until": following + timedelta(days=days),
+        "begins": datetime(month.year, month.month, 1, tzinfo=zone),
+        "ends": datetime(following.year, following.month, 1, tzinfo=zone),
+        "zone": zone.key,
+    }
+
+
 def _currency(customer: Customer) -> str:
     return customer.currency or (customer.company.currency if customer.company else "")
 
 
-def _work(customer: Customer, month: date) -> tuple[list[Proof], list[Work]]:
-    assert customer.company is not None
-    mine = {
-        "connection": customer.company.connection_id,
-        "company_external_id": customer.company.external_id,
-    }
-    last = month_start(month, -1)
-    tickets = Ticket.objects.filter(
-        **mine, closed=True, closed_at__gte=_moment(month), closed_at__lt=_moment(last)
-    )
-    time = TimeEntry.objects.filter(**mine, worked_on__gte=month, worked_on__lt=last)
-    return [_ticket(row) for row in tickets.order_by("closed_at", "pk")], [
-        _entry(row) for row in time.order_by("worked_on", "pk")
-    ]
+def _tickets(window: dict[str, Any], customers: list[int]) -> dict[int, list[Proof]]:
+    """What was resolved for each customer, by day."""
+    found: dict[int, list[Proof]] = defaultdict(list)
+    for customer, key, summary, hours, day in _rows(_WORKED, **window, customers=customers):
+        found[customer].append(
+            Proof(kind="ticket", id=key, label=summary, detail=f"{hours:f} h", day=day)
+        )
+    return found
 
 
-def _moment(day: date) -> Any:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _ticket(row: Ticket) -> Proof:
-    day = row.closed_at.date() if row.closed_at else None
-    return Proof(
-        kind="ticket", id=row.pk, label=row.summary, detail=f"{row.actual_hours:f} h", day=day
-    )
-
-
-def _entry(row: TimeEntry) -> Work:
-    return Work(
-        id=row.pk,
-        day=row.worked_on or date.min,
-        hours=row.hours,
-        rate=row.rate,
-        # ConnectWise's words: DoNotBill and NoCharge are work that was meant to be free.
-        billable=row.billable in ("", "Billable"),
-        label=f"{row.member}: {row.work_type or 'work'}",
-    )
+def _time(window: dict[str, Any], customers: list[int]) -> dict[int, list[Work]]:
+    """What was worked for each customer, by day."""
+    found: dict[int, list[Work]] = defaultdict(list)
+    for customer, key, member, kind, hours, rate, billable, day in _rows(
+        _TIMED, **window, customers=customers
+    ):
+        found[customer].append(
+            Work(
+                id=key,
+                day=day,
+                hours=hours,
+                rate=rate,
+                # ConnectWise's words: DoNotBill and NoCharge are work that was meant to be free.
+                billable=billable in ("", "Billable"),
+                label=f"{member}: {kind or 'work'}",
+            )
+        )
+    return found
 
 
 def lookalikes(customers: Iterable[Customer]) -> set[int]:
@@ -331,11 +378,11 @@ def _list(value: Any) -> list[dict[str, Any]]:
 
 
 def healths(
-    today: date, late: dict[int, list[OpenInvoice]], limits: Thresholds
+    today: date, late: dict[int, list[OpenInvoice]], limits: Thresholds, zone: ZoneInfo
 ) -> Iterator[tuple[Customer, Health]]:
     """Every customer with what its health is judged by."""
     tickets: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for customer, stretch, count in _rows(_TICKETS, today=today):
+    for customer, stretch, count in _rows(_TICKETS, today=today, zone=zone.key):
         tickets[customer][stretch] = count
     paid: dict[int, list[Paid]] = defaultdict(list)
     for customer, days in _rows(_PAID, today=today):
@@ -357,6 +404,7 @@ def healths(
                 tickets=tickets.get(one.pk, [0, 0, 0, 0]),
                 tickets_known=one.company_id is not None,
                 next_end=_next_end(contracts.get(one.pk, []), today),
+                has_left=_has_left(contracts.get(one.pk, []), today),
             ),
         )  # fmt: skip
 
@@ -368,6 +416,10 @@ def _oldest(invoices: list[OpenInvoice]) -> int:
 def _next_end(contracts: list[Contract], today: date) -> date | None:
     ends = (row.ends_on for row in contracts if row.state == "active")
     return min((day for day in ends if day and day >= today), default=None)
+
+
+def _has_left(contracts: list[Contract], today: date) -> bool:
+    return bool(contracts) and not any(is_active(one, today) for one in contracts)
 
 
 def lone_contacts() -> dict[int, list[Unpaired]]:

@@ -36,6 +36,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     tickets: Sequence[int] = (0, 0, 0, 0)  # the last 30 days, and the three stretches before
     tickets_known: bool = True
     next_end: date | None = None  # of the agreement that ends first
+    has_left: bool = False  # had agreements, and none runs any more
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +169,8 @@ def _fade(facts: Health, limits: Thresholds) -> Reason | None:
     mean, last = _baseline(facts), facts.tickets[0]
     # Who hardly ever calls can't fade.
     fades = mean >= limits.fade_least and last <= mean * limits.fade_factor
-    if not fades or not can_judge_tickets(facts):
+    # Who has left calls no more, and nothing is left to be renewed.
+    if not fades or facts.has_left or not can_judge_tickets(facts):
         return None
     return Reason(
         code="fade",

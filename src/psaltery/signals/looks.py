@@ -1,9 +1,10 @@
 """One look a signal: every subject's facts judged, and what could not be judged, with why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.portfolio.models import Customer
@@ -44,9 +45,13 @@ class Now:
     """What all looks of one round share."""
 
     moment: datetime
-    today: date
+    zone: ZoneInfo  # the installation's: its day and month are what people mean
     limits: Thresholds
     verdicts: dict[int, health.Verdict] = field(default_factory=dict)
+
+    @cached_property
+    def today(self) -> date:
+        return self.moment.astimezone(self.zone).date()
 
     @cached_property
     def sources(self) -> Sources:
@@ -73,7 +78,8 @@ def service_without_invoice(now: Now) -> Looked:
     looked = Looked(blind=now.blind())
     if looked.blind:
         return looked
-    found = list(gather.services(gather.leak_month(now.today, now.limits), now.limits))
+    month = gather.leak_month(now.today, now.limits)
+    found = list(gather.services(month, now.limits, now.zone))
     alone = gather.without_contact(customer.pk for customer, _ in found)
     alike = gather.lookalikes(alone)
     for customer, facts in found:
@@ -83,6 +89,8 @@ def service_without_invoice(now: Now) -> Looked:
             why = f"{customer.name} is not linked to the contact of that name in the books."
         finding = formulas.service_without_invoice(facts, now.limits)
         looked.put(of_customer(customer.pk), finding, why)
+    # Whose work was not read may have been served: the alert of last month stays as it was.
+    _keep_stale(looked, now, now.sources.sites, _PSA_WORK, _BOOKS_LEAK)
     return looked
 
 
@@ -93,7 +101,7 @@ def invoice_overdue(now: Now) -> Looked:
         why = now.sources.why_not(customer, (), _BOOKS_MONEY)
         looked.put(of_customer(customer), formulas.invoice_overdue(invoices, now.limits), why)
     # Who has no overdue invoice in an old mirror may have one by now: the alert stays as it was.
-    _keep_stale(looked, now, (), _BOOKS_MONEY)
+    _keep_stale(looked, now, now.sources.of, (), _BOOKS_MONEY)
     return looked
 
 
@@ -103,6 +111,7 @@ def mrr_gap(now: Now) -> Looked:
     for customer, facts in gather.revenues(now.today).items():
         why = now.sources.why_not(customer, _PSA_MONEY, ())
         looked.put(of_customer(customer), formulas.mrr_gap(facts, now.limits), why)
+    _keep_stale(looked, now, now.sources.sites, _PSA_MONEY, ())
     return looked
 
 
@@ -115,14 +124,14 @@ def psa_ledger_drift(now: Now) -> Looked:
     for customer, pairs in gather.pairs(as_of).items():
         why = now.sources.why_not(customer, *needs)
         looked.put(of_customer(customer), formulas.psa_ledger_drift(pairs, now.limits), why)
-    _keep_stale(looked, now, *needs)
+    _keep_stale(looked, now, now.sources.of, *needs)
     return looked
 
 
 def account_health(now: Now) -> Looked:
     """Customers at risk; everybody's verdict is kept for the list and the weekly snapshot."""
     looked = Looked(blind=now.blind())
-    for customer, facts in gather.healths(now.today, now.overdue, now.limits):
+    for customer, facts in gather.healths(now.today, now.overdue, now.limits, now.zone):
         why = now.sources.why_not(customer.pk, ("tickets", "agreements"), _BOOKS_MONEY)
         if customer.billing == Customer.Billing.INTERNAL:
             looked.put(of_customer(customer.pk), None)
@@ -158,9 +167,15 @@ def stale_source(now: Now) -> Looked:
     return looked
 
 
-def _keep_stale(looked: Looked, now: Now, psa: tuple[str, ...], books: tuple[str, ...]) -> None:
+def _keep_stale(
+    looked: Looked,
+    now: Now,
+    customers: Iterable[int],
+    psa: tuple[str, ...],
+    books: tuple[str, ...],
+) -> None:
     """Customers without a finding are not known to be well where their source is too old."""
-    for customer in now.sources.of:
+    for customer in customers:
         subject = of_customer(customer)
         if subject in looked.found or subject in looked.unjudged:
             continue

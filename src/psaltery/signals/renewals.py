@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from psaltery.adapters.errors import BadSettings
 from psaltery.audit.service import record_change
@@ -57,13 +58,17 @@ def customers() -> QuerySet[Customer]:
 
 
 def board() -> list[Column]:
-    """Every stage with its customers; one query."""
-    by_stage: dict[str, list[Any]] = {stage: [] for stage in Stage.values}
-    for one in customers():
-        by_stage[stage_of(one)].append(one)
+    """Every stage with its customers; a query a stage, and one that counts."""
+    rows = customers().annotate(at=Coalesce("renewal__stage", Value(Stage.NOTICED.value)))
+    counts = dict(rows.order_by().values_list("at").annotate(Count("pk")))
     return [
-        Column(stage, Stage(stage).label, rows[:MOST], max(len(rows) - MOST, 0))
-        for stage, rows in by_stage.items()
+        Column(
+            stage,
+            Stage(stage).label,
+            list(rows.filter(at=stage)[:MOST]) if stage in counts else [],
+            max(counts.get(stage, 0) - MOST, 0),
+        )
+        for stage in Stage.values
     ]
 
 

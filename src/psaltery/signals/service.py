@@ -4,8 +4,9 @@ An alert that a person acknowledged or snoozed stays so while it is found; when 
 open again. What could not be judged changes nothing.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from django.db import connection, transaction
 from psaltery.accounts.queries import installation
 from psaltery.adapters.errors import BadSettings
 from psaltery.audit.service import record_change
+from psaltery.connections.mirror import store
 from psaltery.kit.clock import now as this_moment
 from psaltery.portfolio import service as portfolio
 from psaltery.review.models import Card
@@ -36,9 +38,18 @@ _REASONS_KEPT = 20
 _LOCK = 41_005
 # Of the card that carries an alert to those who are to be told.
 TOPIC = "alert"
-_CARD_SEVERITY = {1: "info", 2: "warning", 3: "error", 4: "error"}
+# Warnings and errors are all that rules of notifications tell apart: below them nobody is told.
+_CARD_SEVERITY = {1: "warning", 2: "warning", 3: "error", 4: "error"}
+_SNAPSHOT = ("customer_id", "week", "points", "reasons")
 # An acknowledged alert is nobody's news any more, until it is resolved.
 _FOR_GOOD = timedelta(days=36_500)
+# Only what was found: its state is people's, who may change it while a look is under way.
+_CHANGED = """
+UPDATE signals_alerts a SET sentence = n.sentence, severity = n.severity, amount = n.amount,
+  currency = n.currency, money = n.money, evidence = n.evidence, evidence_count = n.evidence_count
+FROM jsonb_to_recordset(%s::jsonb) AS n(id bigint, sentence text, severity smallint,
+  amount numeric, currency text, money jsonb, evidence jsonb, evidence_count integer)
+WHERE a.id = n.id"""
 
 
 def limits_now() -> Thresholds:
@@ -87,8 +98,7 @@ def look(moment: datetime | None = None) -> dict[str, int]:
     # First, because every look judges by these figures.
     portfolio.refresh(thorough=False)
     # The installation's day: months and due dates end by its calendar, not by UTC's.
-    today = moment.astimezone(ZoneInfo(installation().time_zone)).date()
-    now = Now(moment, today, limits_now())
+    now = Now(moment, ZoneInfo(installation().time_zone), limits_now())
     muted = set(Muted.objects.values_list("pk", flat=True))
     found = {}
     for signal, judge in LOOKS.items():
@@ -103,7 +113,16 @@ def look(moment: datetime | None = None) -> dict[str, int]:
             _keep(signal, looked, moment)
             found[signal] = len(looked.found)
     _keep_verdicts(now)
+    _close_orphans()
     return found
+
+
+def _close_orphans() -> None:
+    """The cards of alerts that went with their customer: nobody could end them any more."""
+    cards = Card.objects.filter(topic=TOPIC, state__in=(Card.State.OPEN, Card.State.SNOOZED))
+    carried = Alert.objects.filter(state__in=LIVE, card__isnull=False)
+    for card in cards.exclude(pk__in=carried.values("card")):
+        resolve(card, BY_ITSELF, "What it was about is not there any more.")
 
 
 def _may_look() -> bool:
@@ -116,24 +135,26 @@ def _may_look() -> bool:
 def _wake(signal: str, moment: datetime) -> None:
     due = Alert.objects.filter(signal=signal, state=State.SNOOZED, snoozed_until__lte=moment)
     for alert in due.select_related("card"):
-        alert.state, alert.snoozed_until, alert.note = State.OPEN, None, ""
-        alert.save(update_fields=["state", "snoozed_until", "note"])
-        if alert.card:
-            wake(alert.card)
+        # In one statement: who snoozes it anew at this moment, or acknowledges it, is obeyed.
+        if due.filter(pk=alert.pk).update(state=State.OPEN, snoozed_until=None, note=""):
+            _wake_card(alert)
+
+
+def _wake_card(alert: Alert) -> None:
+    if alert.card:
+        wake(alert.card)
 
 
 def _keep(signal: str, looked: Looked, moment: datetime) -> None:
     rows = Alert.objects.filter(signal=signal, state__in=LIVE).select_related("card", "customer")
     live = {one.subject: one for one in rows}
     names = names_of(set(looked.found))
-    fresh: dict[str, dict[str, Any]] = {}
-    for subject, finding in looked.found.items():
-        content = _content(_named(subject, finding.sentence, names), finding)
-        if subject not in live:
-            fresh[subject] = content
-        elif any(getattr(live[subject], name) != value for name, value in content.items()):
-            _update(live[subject], content)
-    _open(signal, fresh, moment)
+    content = {
+        subject: _content(_named(subject, finding.sentence, names), finding)
+        for subject, finding in looked.found.items()
+    }
+    _update([(live[one], new) for one, new in content.items() if one in live])
+    _open(signal, {one: new for one, new in content.items() if one not in live}, moment)
     seen = [live[subject].pk for subject in looked.found if subject in live]
     Alert.objects.filter(pk__in=seen).update(seen_at=moment)
     # Blind is not well: what can't be judged keeps the alert it has.
@@ -184,7 +205,6 @@ def _open(signal: str, fresh: Mapping[str, dict[str, Any]], moment: datetime) ->
         )
     )
     _carry(rows)
-    Alert.objects.bulk_update(rows, ["card"], batch_size=1_000)
 
 
 def _alert(signal: str, subject: str, content: dict[str, Any], moment: datetime) -> Alert:
@@ -203,14 +223,23 @@ def _alert(signal: str, subject: str, content: dict[str, Any], moment: datetime)
 def _carry(alerts: Sequence[Alert]) -> None:
     """Open the cards that tell people of alerts, by the rules for exceptions."""
     reasons = [(alert.organisation, _reason(alert)) for alert in alerts]
+    cards = open_cards(reasons, topic=TOPIC) if reasons else []
     by_severity: dict[str, list[int]] = defaultdict(list)
-    for alert, card in zip(
-        alerts, open_cards(reasons, topic=TOPIC) if reasons else (), strict=True
-    ):
-        alert.card = card
+    for alert, card in zip(alerts, cards, strict=True):
         by_severity[_CARD_SEVERITY[alert.severity]].append(card.pk)
-    for severity, cards in by_severity.items():
-        Card.objects.filter(pk__in=cards).exclude(severity=severity).update(severity=severity)
+    for severity, keys in by_severity.items():
+        Card.objects.filter(pk__in=keys).exclude(severity=severity).update(severity=severity)
+    pairs = [
+        [alert.pk, card.pk]
+        for alert, card in zip(alerts, cards, strict=True)
+        if alert.card_id != card.pk
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE signals_alerts a SET card_id = n.card FROM unnest(%s::bigint[], %s::bigint[])"
+            " AS n(alert, card) WHERE a.id = n.alert",
+            [[alert for alert, _ in pairs], [card for _, card in pairs]],
+        )
 
 
 def _reason(alert: Alert) -> Reason:
@@ -224,26 +253,36 @@ def _reason(alert: Alert) -> Reason:
     )
 
 
-def _update(alert: Alert, content: dict[str, Any]) -> None:
+def _update(found: Iterable[tuple[Alert, dict[str, Any]]]) -> None:
+    """Bring live alerts up to what was found; the same few statements for one and for thousands."""
+    changed = [
+        (alert, content)
+        for alert, content in found
+        if any(getattr(alert, name) != value for name, value in content.items())
+    ]
+    rows = [{"id": alert.pk, **content} for alert, content in changed]
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANGED, [json.dumps(rows, default=str)])
     # Acknowledged was a smaller trouble; who took that on must hear of the greater one.
-    graver = content["severity"] > alert.severity and alert.state == State.ACKNOWLEDGED
-    for name, value in content.items():
-        setattr(alert, name, value)
-    if graver:
-        alert.state, alert.note = State.OPEN, ""
-    alert.save()
-    if graver and alert.card:
-        wake(alert.card)
-    if alert.state == State.OPEN:
-        _carry([alert])
+    _speak_up([alert.pk for alert, content in changed if content["severity"] > alert.severity])
+    # Read again: what people did meanwhile decides whether they are told.
+    mine = Alert.objects.filter(pk__in=[alert.pk for alert, _ in changed], state=State.OPEN)
+    _carry(list(mine.select_related("customer", "organisation")))
+
+
+def _speak_up(graver: list[int]) -> None:
+    quiet = Alert.objects.filter(pk__in=graver, state=State.ACKNOWLEDGED).select_related("card")
+    for alert in quiet:
+        if quiet.filter(pk=alert.pk).update(state=State.OPEN, note="", snoozed_until=None):
+            _wake_card(alert)
 
 
 def _resolve(alert: Alert, moment: datetime) -> None:
-    alert.state, alert.resolved_at, alert.state_by = State.RESOLVED, moment, BY_ITSELF
-    alert.note = "It was not found any more."
-    alert.save(update_fields=["state", "resolved_at", "state_by", "note"])
+    told = "It was not found any more."
+    live = Alert.objects.filter(pk=alert.pk, state__in=LIVE)
+    live.update(state=State.RESOLVED, resolved_at=moment, state_by=BY_ITSELF, note=told)
     if alert.card:
-        resolve(alert.card, BY_ITSELF, alert.note)
+        resolve(alert.card, BY_ITSELF, told)
 
 
 def _keep_verdicts(now: Now) -> None:
@@ -252,19 +291,16 @@ def _keep_verdicts(now: Now) -> None:
         for customer, verdict in now.verdicts.items()
     )
     monday = now.today - timedelta(days=now.today.weekday())
-    Snapshot.objects.bulk_create(
-        [
-            Snapshot(
-                customer_id=customer, week=monday, points=verdict.points, reasons=verdict.shown
-            )
-            for customer, verdict in now.verdicts.items()
-            if verdict.points
-        ],
-        update_conflicts=True,
-        unique_fields=["customer", "week"],
-        update_fields=["points", "reasons"],
-        batch_size=1_000,
-    )
+    kept = Snapshot.objects.filter(week=monday, points__gt=0).values_list("customer_id", flat=True)
+    known = set(kept)
+    rows = [
+        [customer, monday, verdict.points, json.dumps(verdict.shown)]
+        for customer, verdict in now.verdicts.items()
+        # Zero only where it was more earlier in the week: most customers never have a point.
+        if verdict.points or customer in known
+    ]
+    with transaction.atomic():
+        store(Snapshot, ("customer_id", "week"), _SNAPSHOT, rows, aside=())
 
 
 # What people do with alerts.

@@ -4,6 +4,7 @@
 from procrastinate.contrib.django import app
 
 from psaltery.portfolio import service as portfolio
+from psaltery.rmm import service as rmm
 from psaltery.signals import service
 
 
@@ -13,6 +14,7 @@ from psaltery.signals import service
 @app.task(name="look_for_alerts", queue="upkeep", queueing_lock="look_for_alerts", priority=-20)
 def look_for_alerts(timestamp: int) -> None:
     """Bring customers and their money up to date, and look for every signal."""
+    rmm.find_companies()
     service.look()
 
 

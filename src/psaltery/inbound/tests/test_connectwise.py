@@ -5,9 +5,11 @@ import hashlib
 import hmac
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
+from django.db import connection
 
 from psaltery.adapters.errors import BadSettings
 from psaltery.connections import service
@@ -182,6 +184,27 @@ def test_a_callback_that_connectwise_switched_off_is_registered_again(rig, psa, 
     assert all(
         not one["inactiveFlag"] and one["url"].startswith("http://localhost:8099/") for one in found
     )
+
+
+def test_what_is_turned_off_while_it_is_looked_at_stays_off(rig, psa):
+    real_time.switch(psa, True)
+    rig.fault("psa", kind="slow", seconds=3, path="callbacks", times=1)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        look = pool.submit(looked_at_elsewhere, psa)
+        time.sleep(1)
+        row = real_time.switch(psa, False)
+        assert row.types == []
+        look.result(30)
+    row.refresh_from_db()
+    assert (row.wanted, row.types, row.address) == (False, [], "")
+    assert registered(rig) == []
+
+
+def looked_at_elsewhere(psa):
+    try:
+        real_time.check(psa)
+    finally:
+        connection.close()
 
 
 def test_callbacks_are_offered_where_the_site_can_call_us(rig, psa, settings):

@@ -1,14 +1,22 @@
 """The whole way: sandboxes that call us over HTTP, a worker, and what people then see."""
 
 import time
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
+from django.conf import settings as django_settings
+from playwright.sync_api import expect
 
+from psaltery.connections.models import Feed
+from psaltery.hub.tests.test_journey import BUILT, sign_in
 from psaltery.inbound import keys, real_time
 from psaltery.inbound.models import ConnectWiseEvent, XeroEvent
 from psaltery.inbound.tests.conftest import KEY
+from psaltery.kit.clock import now
 from psaltery.ledger.models import BillingInvoice
 from psaltery.posting.models import Link
+from psaltery.signals import service as signals
 from psaltery.testing.rig import call
 
 pytestmark = pytest.mark.journey
@@ -60,6 +68,40 @@ def test_an_invoice_made_in_xero_is_seen_within_seconds(told, worker):
         rows = BillingInvoice.objects.filter(external_id=made["InvoiceID"])
         until(rows.exists)
     assert XeroEvent.objects.filter(category="INVOICE", organisation=organisation).exists()
+
+
+@BUILT
+def test_an_invoice_changed_in_xero_is_seen_on_the_customers_page(told, worker, page, console):
+    rig = told
+    lines = [{"kind": "product", "description": "Switch", "quantity": "1", "price": "200.00"}]
+    rig.close_invoice(company=1, location="Sydney", tax_code="GST", lines=lines)
+    rig.sync()
+    rig.sync()
+    link = Link.objects.get()
+    signals.look()
+    # What is seen from here on is seen by the webhook: no feed is due for an hour.
+    Feed.objects.update(due_at=now() + timedelta(hours=1))
+    sign_in(page, django_settings.PUBLIC_URL)
+    page.get_by_role("link", name="Customers").click()
+    page.get_by_role("link", name=link.document.company_name).click()
+    money = page.get_by_role("region", name="Money in AUD")
+    invoices = page.get_by_role("region", name="Invoices")
+    expect(money).to_contain_text("220.00")
+    line = {"Description": "Two switches", "Quantity": "2", "UnitAmount": "200.00"}
+    changed = {
+        "InvoiceID": link.books_id,
+        "LineItems": [{**line, "AccountCode": "200", "TaxType": "OUTPUT"}],
+    }
+    with worker.running():
+        rig.write_books(link.organisation, "Invoices", {"Invoices": [changed]}, "POST")
+        # Nobody reloads: the page renews itself.
+        expect(money).to_contain_text("440.00", timeout=SECONDS * 1000)
+        expect(invoices).to_contain_text("440.00")
+        rig.pay(link, Decimal("140.00"), link.document.issued_on.isoformat())
+        expect(money).to_contain_text("300.00", timeout=SECONDS * 1000)
+        payments = page.get_by_role("region", name="Payments")
+        expect(payments).to_contain_text("140.00")
+    assert console == []
 
 
 def test_an_invoice_closed_in_connectwise_is_in_xero_within_seconds(rig, live_app, worker):

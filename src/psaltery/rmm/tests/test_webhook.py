@@ -15,7 +15,7 @@ from psaltery.connections.models import Connection
 from psaltery.desk.models import Company
 from psaltery.hub.tests.test_journey import BUILT, sign_in
 from psaltery.portfolio.models import Customer
-from psaltery.rmm import keys, wire
+from psaltery.rmm import keys, service, wire
 from psaltery.rmm.models import RmmAlert, RmmKey
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -75,6 +75,29 @@ def test_signed_alerts_are_stored_once_and_forged_ones_not_at_all(live_app, cust
     assert RmmKey.objects.get().used_at is not None
     keys.remove(RmmKey.objects.get())
     assert send(live_app, ALERT, signed) == (401, None)
+
+
+def test_an_alert_finds_its_company_when_that_is_read_later(customer):
+    told = {**ALERT, "company": "Birch Dental"}
+    service.keep(wire.read(json.dumps(told).encode(), NOW))
+    assert RmmAlert.objects.get().company is None
+    assert service.find_companies() == 0
+    Company.objects.update(name="Birch Dental")
+    assert service.find_companies() == 1
+    assert RmmAlert.objects.get().company == customer.company
+
+
+def test_a_beginning_that_is_repeated_after_the_end_opens_nothing(customer):
+    def told(**changes):
+        return service.keep(wire.read(json.dumps({**ALERT, **changes}).encode(), NOW))
+
+    assert told() == 1
+    assert told(resolved=True, at="2026-11-20T11:00:00Z") == 0
+    assert told() == 0
+    assert RmmAlert.objects.get().resolved
+    # It comes back: that is news.
+    assert told(at="2026-11-20T12:00:00Z") == 0
+    assert not RmmAlert.objects.get().resolved
 
 
 @pytest.mark.django_db

@@ -229,6 +229,17 @@ def test_a_part_and_a_credit_make_a_gap_of_their_difference():
         pytest.param({"invoices": [billed(date(2026, 10, 1), "980")]}, id="two percent"),
         pytest.param({"invoices": [billed(date(2026, 10, 1), "1500")]}, id="billed too much"),
         pytest.param(
+            {"invoices": [billed(OCTOBER), billed(OCTOBER, "-1000"), billed(date(2026, 10, 9))]},
+            id="invoiced, credited in full, and invoiced anew",
+        ),
+        pytest.param(
+            {
+                "contracts": [contract(currency="NZD")],
+                "invoices": [billed(date(2026, 10, 1), "900")],
+            },
+            id="billed in another currency",
+        ),
+        pytest.param(
             {
                 "contracts": [contract(amount=Decimal("9.99"))],
                 "invoices": [billed(OCTOBER, "9.49")],
@@ -307,6 +318,22 @@ def test_a_document_that_differs(change, money, why):
     found = formulas.psa_ledger_drift([changed(PAIR, **change)], USUAL)
     assert found.evidence[0].detail == why
     assert found.money == (((Decimal(money), "AUD"),) if money else ())
+
+
+@pytest.mark.parametrize(
+    ("change", "severity"),
+    [
+        ({"books_total": Decimal(200)}, MEDIUM),
+        ({"books_contact": "c2"}, MEDIUM),
+        ({"books_status": "voided"}, HIGH),
+        ({"books_total": None}, HIGH),
+        ({"psa_gone": True}, HIGH),
+    ],
+)
+def test_a_document_that_is_gone_on_one_side_is_graver_than_one_that_differs(change, severity):
+    found = formulas.psa_ledger_drift([changed(PAIR, **change)], USUAL)
+    assert found.severity == severity
+    assert found.sentence == "1 document differs between the PSA and the books."
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_an_agreement_that_ends_makes_it_graver():
             id="no past to compare with",
         ),
         pytest.param({"next_end": TODAY + timedelta(days=10)}, id="an end alone"),
+        pytest.param({**LATE, **FADE, "has_left": True}, id="has left, the last invoice is open"),
     ],
 )
 def test_account_health_stays_silent(silent):

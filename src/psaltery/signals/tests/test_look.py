@@ -1,7 +1,8 @@
 """A look over both sandboxes: alerts open, change, rest and end; what was not checked says so."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -99,6 +100,8 @@ def test_what_was_not_read_is_not_checked_and_changes_nothing(synced):
     assert check.not_checked_count > 0
     assert "tickets were last read" in check.not_checked[0]
     assert Customer.objects.get(pk=alert.customer_id).risk == "watch"
+    # Its tickets are gone, but from a mirror that is nine days old.
+    assert of("service_without_invoice").get().state == "open"
     stale = of("stale_source").get()
     assert stale.sentence.endswith("1 feed too old: what depends on them is not checked.")
     assert [one["label"] for one in stale.evidence] == ["tickets"]
@@ -214,6 +217,36 @@ def test_a_customer_that_is_not_billed_is_left_alone(synced):
     assert not of("mrr_gap").filter(customer__company=company).exists()
 
 
+def test_low_alerts_are_told_to_those_who_are_told_everything(synced):
+    channel = Recipient.objects.create(kind=Recipient.Kind.SLACK, name="ops")
+    NotifyRule.objects.create(recipient=channel, since=timezone.now(), wait_minutes=0)
+    close(synced)
+    both(synced)
+    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=10))
+    service.look()
+    alert = of("invoice_overdue").get()
+    assert alert.get_severity_display() == "low"
+    outbox.book()
+    assert Notice.objects.filter(card=alert.card, recipient=channel).exists()
+
+
+def test_a_month_is_the_month_of_the_installation(synced):
+    company = leak(synced, count=3)
+    # The first of the next month has begun in Sydney; in London it is still the month before.
+    Ticket.objects.update(closed_at=datetime(2026, 9, 30, 20, tzinfo=UTC))
+    service.look()
+
+    def served(month, zone):
+        found = gather.services(month, Thresholds(), ZoneInfo(zone))
+        return [facts.tickets for customer, facts in found if customer.company == company]
+
+    assert served(date(2026, 9, 1), "Australia/Sydney") == []
+    (tickets,) = served(date(2026, 10, 1), "Australia/Sydney")
+    assert {one.day for one in tickets} == {date(2026, 10, 1)}
+    (tickets,) = served(date(2026, 9, 1), "Europe/London")
+    assert len(tickets) == 3
+
+
 def test_limits_and_switches(synced):
     leak(synced, count=4)
     service.set_limit("leak_tickets", Decimal(5))
@@ -228,8 +261,6 @@ def test_limits_and_switches(synced):
 
 
 def test_months():
-    from datetime import date
-
     assert month_start(date(2026, 1, 31), 1) == date(2025, 12, 1)
     assert month_start(date(2026, 1, 31), -1) == date(2026, 2, 1)
     assert gather.leak_month(date(2026, 11, 9), Thresholds()) == date(2026, 9, 1)
