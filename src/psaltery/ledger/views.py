@@ -433,7 +433,7 @@ def totals(request: HttpRequest, page: str) -> HttpResponse:
 
 
 def _total(total: queries.Total, sums: Sums) -> dict[str, str]:
-    detail = f"{count_text(total.count)} rows"
+    detail = f"{count_text(total.count)} {'row' if total.count == 1 else 'rows'}"
     if total.open is not None:
         open_text = amount_text(total.open, total.currency)
         detail = f"{open_text} {total.currency} {sums.open_label} · {detail}"
