@@ -30,6 +30,7 @@ from psaltery.sync.backfill import (
     called_off,
     halt,
     halted,
+    hold_open,
     note_read,
     turn_back,
     wanted,
@@ -131,6 +132,8 @@ def _keep(feed: Feed, page: Page[Any], row: Run) -> bool:
         # A page that a crash of PostgreSQL took is read again: its checkpoint went with it.
         cursor.execute("SET LOCAL synchronous_commit TO off")
         changed = _store(feed, page)
+        if feed.running_full and not page.more:
+            hold_open(feed)
         ours = _is_ours(feed)
         if ours:
             _checkpoint(feed, page, changed)
