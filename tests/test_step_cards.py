@@ -89,6 +89,7 @@ def test_the_list_follows_what_waits(rig: Rig, card: Card):
 
 def test_it_closes_when_the_books_answer_and_keeps_what_it_had_blocked(rig: Rig, card: Card):
     call(f"{rig.books_url}/_control/faults", "DELETE")
+    Attempt.objects.update(booked_at=now() - timedelta(minutes=1))
     rig.sync()
     card.refresh_from_db()
     assert (card.state, len(blocked(card))) == ("resolved", 2)
