@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 from typer.testing import CliRunner
 
 from psaltery.accounts.models import Person
@@ -265,3 +266,16 @@ def test_the_page_and_the_command_cancel_it(rig: Rig, books, admin):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["state"] == "cancelled"
     assert CliRunner().invoke(app, ["backfill", "cancel", str(books.pk)]).exit_code == 2
+
+
+def test_a_person_is_asked_before_it_is_cancelled(rig: Rig, books, admin, live_app, page, settings):
+    backfill.begin(books, None)
+    name = settings.SESSION_COOKIE_NAME
+    session = admin.cookies[name].value
+    page.context.add_cookies([{"name": name, "value": session, "url": live_app.url}])
+    page.goto(f"{live_app.url}{reverse('sync:calls', args=[books.pk])}")
+    page.get_by_role("button", name="Cancel the back-fill…").click()
+    expect(page.get_by_text("records were read again and stay")).to_be_visible()
+    page.get_by_role("button", name="Read no further").click()
+    expect(page.get_by_text("The back-fill is cancelled; what was read stays.")).to_be_visible()
+    assert Backfill.objects.get().state == "cancelled"

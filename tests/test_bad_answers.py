@@ -122,6 +122,8 @@ def test_a_side_that_stays_away_is_told_of_when_it_lasts(
     card = the_card("unreachable")
     assert card.subject_ref == step
     assert "503" in card.sentence
+    numbers = set(card.blocked.values_list("document__number", flat=True))
+    assert numbers == {invoice["invoiceNumber"] for invoice in invoices}
     repair(card, "retry", {}, "robin@example.test")
     later(worker, hours=TRIES)
     assert the_card("unreachable").pk != card.pk, "it has not gone away"

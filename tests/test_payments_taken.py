@@ -9,20 +9,23 @@ from typer.testing import CliRunner
 
 from psaltery.accounts import service
 from psaltery.accounts.models import Role
-from psaltery.adapters.errors import BadSettings
+from psaltery.adapters.budget import Priority
+from psaltery.adapters.errors import BadSettings, Rejected
 from psaltery.adapters.xero.books import XeroBooks
 from psaltery.cli import app
 from psaltery.connections.models import Feed, Organisation
+from psaltery.kit.clock import now
 from psaltery.ledger.models import LedgerAccount
 from psaltery.mapping.models import Mapping
 from psaltery.mapping.service import set_mapping
 from psaltery.mapping.targets import Targets
-from psaltery.matching.models import PaymentBack, PaymentTaken
+from psaltery.matching.models import PaymentBack, PaymentsToRead, PaymentTaken
 from psaltery.matching.taken import carry_out
 from psaltery.posting.models import Link
 from psaltery.posting.policy import read_policy
 from psaltery.review.models import Card
-from psaltery.sync import organisations
+from psaltery.sync import organisations, payments, schedule
+from psaltery.sync.models import Run
 from psaltery.sync.repairs import repair
 from psaltery.testing.http_calls import call
 from psaltery.testing.rig import Rig
@@ -351,3 +354,74 @@ def test_pages_and_command_show_it(rig: Rig, link: Link, client):
         CliRunner().invoke(app, ["payments", "list", "--json"], catch_exceptions=False).stdout
     )
     assert [(row["document"], row["state"]) for row in told] == [(link.document.number, "in_step")]
+
+
+@pytest.fixture
+def other(rig: Rig, link: Link) -> Link:
+    """A second invoice of 220.00 in the same books."""
+    lines = [{"kind": "product", "description": "Router", "quantity": "1", "price": "200.00"}]
+    rig.close_invoice(company=1, location="Sydney", tax_code="GST", lines=lines)
+    rig.sync()
+    return Link.objects.select_related("document", "organisation").exclude(pk=link.pk).get()
+
+
+def read_both(rig: Rig) -> None:
+    for feed in Feed.objects.filter(organisation__chosen=True).order_by("pk"):
+        rig.read(feed)
+
+
+def test_books_that_fail_do_not_hold_up_what_goes_to_the_psa(rig: Rig, link: Link, other: Link):
+    enter(rig, link, "120.00")
+    rig.pay(other, Decimal(50), DAY)
+    read_both(rig)
+    rig.fault("books", method="PUT", path="/Payments", kind="status", status=503, times=-1)
+    rig.work(quiet=True)
+    assert in_books(rig, link) == []
+    assert [row["amount"] for row in rig.psa_payments(other.document)] == [50]
+    call(f"{rig.books_url}/_control/faults", "DELETE")
+    PaymentTaken.objects.update(booked_at=now() - timedelta(minutes=5))
+    rig.work()
+    assert len(in_books(rig, link)) == 1
+
+
+def test_one_document_that_the_psa_has_no_more_holds_up_no_other(rig: Rig, link: Link, other: Link):
+    enter(rig, link, "120.00")
+    enter(rig, other, "70.00")
+    read_both(rig)
+    rig.psa_sandbox.world.store.delete("invoices", link.document.external_id)
+    with pytest.raises(Rejected):
+        payments.match(link.organisation_id, Priority.SCHEDULE)
+    assert len(in_books(rig, other)) == 1
+    card = Card.objects.get(state="open", subject_ref="reading")
+    assert card.organisation == rig.site
+    assert [one.document for one in card.blocked.all()] == [link.document]
+    # What could not be read is gone: nothing waits for it, and no success would close the card.
+    PaymentsToRead.objects.all().delete()
+    schedule.queue_due()
+    card.refresh_from_db()
+    assert card.state == "resolved"
+
+
+@pytest.mark.parametrize(("side", "path", "step"), [
+    ("psa", "/payments", "reading"), ("books", "/Payments", "taken"),
+])  # fmt: skip
+def test_a_side_that_stays_away_is_told_of_and_its_return_too(
+    rig: Rig, link: Link, side, path, step
+):
+    enter(rig, link, "120.00")
+    read_both(rig)
+    for minutes in (45, 20):
+        begun = now() - timedelta(minutes=minutes)
+        Run.objects.create(
+            organisation=link.organisation, what="taken", outcome="paused", started_at=begun
+        )
+    rig.fault(side, path=path, kind="status", status=503, times=-1)
+    rig.work(quiet=True)
+    card = Card.objects.get(code="unreachable", subject_ref=step, state="open")
+    assert [one.document for one in card.blocked.all()] == [link.document]
+    call(f"{rig.psa_url if side == 'psa' else rig.books_url}/_control/faults", "DELETE")
+    PaymentTaken.objects.update(booked_at=now() - timedelta(minutes=5))
+    rig.work()
+    card.refresh_from_db()
+    assert card.state == "resolved"
+    assert len(in_books(rig, link)) == 1

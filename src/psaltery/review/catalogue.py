@@ -395,8 +395,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "unreachable": _e(
         "The other side has not answered for a while",
-        "It is tried again by itself, and nothing is lost. Read the message, and look whether the "
-        "vendor tells of an outage.",
+        "It is tried again by itself, and nothing is lost: what waits for it is listed. Read the "
+        "message, and look whether the vendor tells of an outage.",
     ),
     "feed_failed": _e("A feed could not be read", "It is tried again by itself. Read the message."),
     "notification_failed": Entry(

@@ -6,7 +6,7 @@ from django.db import transaction
 from procrastinate.contrib.django import app
 
 from psaltery.accounts.queries import installation
-from psaltery.adapters.errors import Failure, TryLater
+from psaltery.adapters.errors import Failure, NeedsReconnect
 from psaltery.adapters.xero.webhooks import FEEDS
 from psaltery.connections.models import Connection, Organisation
 from psaltery.inbound import gaps, real_time
@@ -23,10 +23,11 @@ def read_called(subject: int, priority: str) -> None:
     try:
         if called.read_called(subject):
             queue.called(subject)
-    except TryLater as failure:
-        queue.called(subject, after=max(1.0, (retry_at(failure) - now()).total_seconds()))
-    except Failure:
+    except NeedsReconnect:
         return
+    # Queued, or the schedule would ask again within seconds, for as long as it fails.
+    except Failure as failure:
+        queue.called(subject, after=max(1.0, (retry_at(failure) - now()).total_seconds()))
 
 
 @app.task(name="check_callbacks")

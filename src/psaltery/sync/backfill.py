@@ -185,6 +185,16 @@ def _unread_by(feed: Feed, state: str) -> QuerySet[Backfill]:
     return rows.exclude(read__has_key=feed.name)
 
 
+def hold_open(feed: Feed) -> None:
+    """Nobody pauses, resumes or cancels a back-fill before this transaction ends.
+
+    For whoever locks the feed's row and calls `note_read`: the back-fill's row comes first, as it
+    does for people, or the two would wait for each other.
+    """
+    rows = Backfill.objects.filter(organisation=feed.organisation_id, state__in=_OPEN)
+    list(rows.select_for_update().values_list("pk"))
+
+
 def note_read(feed: Feed) -> None:
     """A feed was passed over whole. Must run inside the transaction of its last page."""
     # A pass that began before the back-fill was asked for does not count: it may have passed by

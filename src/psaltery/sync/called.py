@@ -3,11 +3,13 @@
 Nothing in a callback is believed but the id. One job reads what several callbacks were about.
 """
 
+from datetime import datetime
+
 from django.db import transaction
 
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.contract import Psa
-from psaltery.adapters.errors import Failure, TryLater
+from psaltery.adapters.errors import Failure, Rejected, TryLater
 from psaltery.connections.models import Connection, Organisation
 from psaltery.connections.opening import open_psa
 from psaltery.desk import service as desk
@@ -39,6 +41,13 @@ def waiting(connection: Connection) -> dict[str, list[int]]:
     return found
 
 
+def _waiting_since(connection: Connection) -> datetime | None:
+    rows = ConnectWiseEvent.objects.filter(
+        connection=connection, handled_at__isnull=True, outcome=Outcome.WOKE
+    )
+    return rows.order_by("pk").values_list("received_at", flat=True).first()
+
+
 def read_called(site_id: int) -> bool:
     """Read some of them and decide about what changed; True when there are more.
 
@@ -48,28 +57,35 @@ def read_called(site_id: int) -> bool:
     found = waiting(site.connection)
     if not found:
         return False
-    later: TryLater | None = None
+    later: TryLater | Rejected | None = None
     try:
         psa = open_psa(site, Priority.WEBHOOK)
         for external_id in list(found)[:MOST]:
             later = _try(site.connection, psa, external_id, found[external_id]) or later
     except Failure as failure:
-        step_failed(site, failure, STEP)
+        step_failed(site, failure, STEP, _waiting_since(site.connection))
         raise
-    step_works(site, STEP)
+    if isinstance(later, Rejected):
+        step_failed(site, later, STEP)
+    else:
+        step_works(site, STEP)
     if later is not None:
         raise later
     return len(found) > MOST
 
 
-def _try(connection: Connection, psa: Psa, external_id: str, events: list[int]) -> TryLater | None:
-    """Read one; the failure when it is still being written, which stops no other."""
+def _try(
+    connection: Connection, psa: Psa, external_id: str, events: list[int]
+) -> TryLater | Rejected | None:
+    """Read one; the failure when it concerns this record alone, which stops no other."""
     try:
         _read(connection, psa, external_id, events)
     except TryLater as failure:
-        # Every other failure concerns the whole site, and would meet the next record too.
+        # Still being written. Every other one would meet the next record too.
         if failure.limit != "unstable":
             raise
+        return failure
+    except Rejected as failure:
         return failure
     return None
 

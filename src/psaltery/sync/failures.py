@@ -2,13 +2,17 @@
 
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from psaltery.adapters.errors import BadSettings, Failure, NeedsReconnect, Rejected, TryLater
-from psaltery.connections.models import Feed, Organisation
+from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.connections.service import breaks_connection, note_failure
 from psaltery.kit.clock import now
 from psaltery.review.catalogue import CATALOGUE
+from psaltery.review.models import Card
 from psaltery.review.reasons import Reason
-from psaltery.review.service import close_about, open_card
+from psaltery.review.service import BY_ITSELF, block, close_about, open_card, resolve
+from psaltery.sync.pending import STEPS, blocked_by
 
 RETRY = timedelta(seconds=60)
 # What only a person can mend is tried again less often.
@@ -25,6 +29,7 @@ _STEPS = {
     "posting": "Posting to {name}",
     "payments": "Writing payments to {name}",
     "taken": "Entering payments in {name}",
+    "reading": "Reading the payments of {name}",
     "marks": "Marking what was posted in {name}",
     "refresh": "Reading a document of {name} again",
 }
@@ -51,7 +56,11 @@ def step_failed(
     if breaks_connection(organisation.connection, failure):
         _open_connection_card(organisation, failure)
     elif not isinstance(failure, TryLater) or _lasts(failure, since):
-        open_card(organisation, _step_reason(organisation, failure, step))
+        card = open_card(organisation, _step_reason(organisation, failure, step))
+        waiting = blocked_by(organisation, step)
+        # With each try anew: what was skipped leaves the list, what has come since joins it.
+        if waiting is not None:
+            block(card, waiting)
 
 
 def _lasts(failure: TryLater, since: datetime | None) -> bool:
@@ -65,6 +74,35 @@ def step_works(organisation: Organisation, step: str) -> None:
     close_about(_anchor(organisation), CONNECTION, "The connection works again.")
     close_about(organisation, ORGANISATION, "The organisation can be reached again.")
     close_about(organisation, step, "It works again.")
+
+
+def close_idle() -> int:
+    """Close the cards that no later success would close; how many.
+
+    Of steps that nothing waits for any more, such as when a person has skipped all that a failure
+    blocked, and of feeds that are not read any more.
+    """
+    cards = Card.objects.filter(topic="connection", organisation__isnull=False)
+    live = cards.exclude(state=Card.State.RESOLVED)
+    steps = live.filter(subject_ref__in=STEPS).select_related("organisation")
+    idle = [card for card in steps if _is_idle(card)]
+    for card in idle:
+        resolve(card, BY_ITSELF, "Nothing waits for it any more.")
+    about = Q(subject_ref__startswith="feed:") | Q(subject_ref=ORGANISATION)
+    unread = list(live.filter(about & _NOT_READ))
+    for card in unread:
+        resolve(card, BY_ITSELF, "It is not read any more.")
+    return len(idle) + len(unread)
+
+
+_NOT_READ = Q(organisation__chosen=False) | Q(
+    organisation__connection__state=Connection.State.DISCONNECTED
+)
+
+
+def _is_idle(card: Card) -> bool:
+    waiting = blocked_by(card.organisation, card.subject_ref) if card.organisation else None
+    return waiting is not None and not waiting.exists()
 
 
 def identity_checked(organisation: Organisation) -> None:
@@ -101,6 +139,16 @@ def _open_connection_card(organisation: Organisation, failure: Failure) -> None:
 
 def _anchor(organisation: Organisation) -> Organisation:
     """The organisation that the cards of a whole connection stand under."""
+    # Where one stands it stays: which organisation is first changes with names and choices, and the
+    # card would be opened twice and never closed.
+    held = Card.objects.filter(
+        organisation__connection=organisation.connection_id,
+        topic="connection",
+        subject_ref=CONNECTION,
+    )
+    card = held.exclude(state=Card.State.RESOLVED).select_related("organisation").first()
+    if card is not None and card.organisation is not None:
+        return card.organisation
     first = Organisation.objects.filter(connection=organisation.connection_id, chosen=True).first()
     return first or organisation
 

@@ -32,6 +32,7 @@ from psaltery.sync.backfill import (
     called_off,
     halt,
     halted,
+    hold_open,
     note_read,
     turn_back,
     wanted,
@@ -150,6 +151,8 @@ def _keep(feed: Feed, page: Page[Any], prepared: ledger.Prepared | None, row: Ru
         if feed.name == "payments" and feed.running_full and not page.more:
             # All money of the books is known now: what of it was passed by is looked at.
             push.after_links(feed.organisation, overlooked(feed.organisation))
+        if feed.running_full and not page.more:
+            hold_open(feed)
         ours = _is_ours(feed)
         if ours:
             _checkpoint(feed, page, changed)

@@ -104,6 +104,8 @@ def repair(card: Card, name: str, answers: Answers, by: str) -> int:
         if card.topic == taken.TOPIC:
             again_taken(service.again(documents), Priority.INTERACTIVE)
             return len(documents)
+        if card.topic == "connection":
+            return len(documents)  # they wait already, and to try again has queued their steps
         push.enqueue({*documents, *_cured_too(card, name)}, Priority.INTERACTIVE)
     return len(documents)
 

@@ -23,11 +23,13 @@ from psaltery.posting.models import Link, Posting
 from psaltery.posting.reissue import carry_out as reissues
 from psaltery.review.service import wake
 from psaltery.sync import backlog, queue
+from psaltery.sync.failures import close_idle
 
 
 def queue_due() -> int:
     """Queue everything that is due; returns how many jobs were asked for."""
     wake()
+    close_idle()
     with transaction.atomic():
         return _feeds() + _postings() + _payments() + _marks() + _callbacks()
 
