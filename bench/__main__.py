@@ -19,6 +19,7 @@ BENCHMARKS = {
     "posting": "calls to post a batch with new contacts",
     "planning": "decide and plan 10,000 documents: seconds and queries",
     "lists": "list pages with a million invoices: server time and queries",
+    "customers": "customers and alerts with a million invoices: pages, a look for all signals",
     "tieout": "a tie-out with a million invoices on both sides: seconds and memory",
     "audit": "the audit log with a million entries: search, export, hash chain",
     "webhooks": "webhook deliveries a second, and the time to answer",

@@ -1,18 +1,15 @@
 """List pages with a million invoices in the tables: server time, and the number of queries."""
 
-import re
 from decimal import Decimal
-from time import perf_counter, thread_time
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench import world
-from bench.counting import statements
-from bench.measure import Measure, Size, percentile
+from bench.measure import Measure, Size
+from bench.pages import asked, measured, signed_in
 from bench.rows import analyse, multiply
 
 ROWS = {Size.FULL: (1_000, 1_000_000), Size.TINY: (120, 300)}
 TIMES = {Size.FULL: 30, Size.TINY: 2}
-MOST_MS = 150.0
 ADDRESSES = (
     "/documents/",
     "/documents/?state=held",
@@ -31,7 +28,6 @@ ADDRESSES = (
     "/audit/?outcome=failed",
     "/",
 )
-_NEXT = re.compile(r"after=[\w=%-]+")
 
 
 def run(size: Size) -> list[Measure]:
@@ -40,10 +36,10 @@ def run(size: Size) -> list[Measure]:
     with world.rig(companies=4, contacts=2) as rig:
         _begin(rig)
         _fill(few, first=0)
-        client = _signed_in()
-        before = {address: _asked(client, address).queries for address in ADDRESSES}
+        client = signed_in()
+        before = {address: asked(client, address).queries for address in ADDRESSES}
         _fill(many - few, first=few)
-        return [_measured(client, one, before[one], many, TIMES[size]) for one in ADDRESSES]
+        return [measured(client, one, before[one], many, TIMES[size]) for one in ADDRESSES]
 
 
 def _begin(rig: Any) -> None:
@@ -55,59 +51,6 @@ def _begin(rig: Any) -> None:
     link = Link.objects.select_related("document").get()
     rig.pay(link, Decimal("10.00"), str(link.document.issued_on))
     rig.sync()
-
-
-def _signed_in() -> Any:
-    from django.test import Client
-
-    from psaltery.accounts.models import Role
-    from psaltery.accounts.service import FirstPerson, set_up
-
-    person = set_up(FirstPerson("Bench", "Bench", "bench@example.com", "a-long-passw0rd!", "UTC"))
-    assert person.role == Role.ADMIN
-    client = Client(SERVER_NAME="localhost")
-    client.force_login(person)
-    return client
-
-
-class Answer(NamedTuple):
-    queries: int
-    milliseconds: float
-    busy: float  # milliseconds of CPU of ours, PostgreSQL's not among them
-    text: str
-
-
-def _asked(client: Any, address: str) -> Answer:
-    with statements() as seen:
-        started, busy = perf_counter(), thread_time()
-        answer = client.get(address)
-        taken, busy = (perf_counter() - started) * 1000, (thread_time() - busy) * 1000
-    assert answer.status_code == 200, f"{address}: {answer.status_code} {answer.headers}"
-    return Answer(len(seen), taken, busy, answer.content.decode())
-
-
-def _measured(client: Any, address: str, before: int, rows: int, times: int) -> Measure:
-    _asked(client, address)
-    first = _asked(client, address)
-    queries, more = first.queries, _NEXT.search(first.text)
-    addresses = [address]
-    if more:
-        addresses.append(f"{address}{'&' if '?' in address else '?'}{more.group()}")
-    answers = [_asked(client, one) for _ in range(times) for one in addresses]
-    taken = [answer.milliseconds for answer in answers]
-    p95, middle = percentile(taken, 0.95), percentile(taken, 0.5)
-    busy = percentile([answer.busy for answer in answers], 0.5)
-    fixed = queries == before
-    return Measure(
-        what=f"{address} with {rows:,} rows",
-        budget=f"p95 < {MOST_MS:g} ms, fixed queries",
-        measured=f"{p95:.0f} ms, {queries} queries",
-        kept=p95 < MOST_MS and fixed,
-        remark=f"median {middle:.0f} ms, {busy:.0f} ms of it CPU of ours"
-        + ("" if fixed else f"; {before} queries with few rows")
-        + ("; the next page too" if more else ""),
-        figures={"p95_ms": p95, "median_ms": middle, "cpu_ms": busy, "queries": queries},
-    )
 
 
 def _fill(count: int, first: int) -> None:
