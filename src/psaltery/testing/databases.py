@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import psutil
 import psycopg
 import pytest
+from django.core.management.commands import flush
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
@@ -43,6 +44,16 @@ def django_db_modify_db_settings(postgres: str) -> None:
     # Threads come and go in tests; a kept connection would outlive its thread.
     connection.settings_dict["CONN_MAX_AGE"] = 0
     connection.ops.sql_flush = _flush  # type: ignore[method-assign]
+    # It would make them anew after every test, which takes as long as many of the tests.
+    vars(flush)["emit_post_migrate_signal"] = _keep_what_was_migrated
+
+
+# What Django makes after migrating: the same in every test, and written by none.
+MIGRATED = ("django_content_type", "auth_permission")
+
+
+def _keep_what_was_migrated(verbosity: int, interactive: bool, db: str) -> None:
+    """Instead of the signal that has it made: `_flush` leaves it where it is."""
 
 
 # Truncating makes a new file for each table and index: slower than the test, for a few rows.
@@ -62,7 +73,7 @@ def _flush(
     allow_cascade: bool = False,
 ) -> list[str]:
     """The statements that empty what a test has filled; Django's own truncate every table."""
-    asked = [_FILLED.format(table=table, few=FEW_ROWS) for table in tables]
+    asked = [_FILLED.format(table=table, few=FEW_ROWS) for table in tables if table not in MIGRATED]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(asked))
         found = dict(cursor.fetchall())
