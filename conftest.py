@@ -58,12 +58,6 @@ def _kills(path: Path) -> bool:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """More than processors: a test waits for PostgreSQL, for a browser, or for a killed process."""
-    return max(2, (os.cpu_count() or 1) * 3 // 2)
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: "Producer"
 ) -> "LoadFileScheduling | None":
