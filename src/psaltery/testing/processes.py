@@ -51,7 +51,11 @@ def live_app(transactional_db: None, settings: Settings) -> Iterator[LiveApp]:
     url = f"http://localhost:{server.server_port}"
     settings.PUBLIC_URL = url
     settings.CSRF_TRUSTED_ORIGINS = [url]
-    thread = threading.Thread(target=server.serve_forever, name="live app", daemon=True)
+    # It looks that often whether it is to stop, which each test waits for.
+    seconds = 0.02
+    thread = threading.Thread(
+        target=server.serve_forever, args=(seconds,), name="live app", daemon=True
+    )
     thread.start()
     yield LiveApp(url)
     server.shutdown()

@@ -194,7 +194,9 @@ def test_authenticator_app_from_turning_on_to_signing_in(page, live_app, console
     page.get_by_role("button", name="Go on").click()
     secret = page.get_by_label("Authenticator secret").input_value()
     page.get_by_label("Authenticator code").fill(code(secret))
-    page.get_by_role("button", name="Activate").click()
+    # Going on at once would cut the request off.
+    with page.expect_navigation():
+        page.get_by_role("button", name="Activate").click()
     page.goto(f"{live_app.url}/accounts/2fa/")
     expect(page.get_by_text("10 left")).to_be_visible()
     page.context.clear_cookies()
