@@ -2,10 +2,14 @@
 
 import msgspec
 import pytest
+from tests.test_payment_races import Interrupted
 
-from psaltery.connections.models import Organisation
+from psaltery.adapters.budget import Priority
+from psaltery.connections.models import Feed, Organisation
+from psaltery.connections.opening import open_books
 from psaltery.mapping.contacts import changes
 from psaltery.mapping.models import ContactLink
+from psaltery.posting.contacts import keep_in_step
 from psaltery.posting.policy import read_policy
 from psaltery.review.models import Card
 from psaltery.sync import organisations
@@ -99,3 +103,21 @@ def test_what_the_books_refuse_is_told_and_closes_by_itself(rig: Rig, link: Cont
     rig.sync()
     assert contact(rig, link)["Name"] == "Free Holdings"
     assert not Card.objects.filter(state="open").exists()
+
+
+def test_a_change_that_comes_while_another_is_written_is_written_too(rig: Rig, link: ContactLink):
+    want(link.organisation, contacts="keep")
+    companies = Feed.objects.get(organisation=rig.site, name="companies")
+    change(rig, 1, name="Renamed Holdings")
+    rig.read(companies)
+
+    def meanwhile() -> None:
+        change(rig, 1, name="Renamed Again")
+        rig.read(companies)
+
+    organisation = Organisation.objects.get(pk=link.organisation_id)
+    books = open_books(organisation, Priority.SCHEDULE)
+    keep_in_step(organisation, Interrupted(books, "send", after=meanwhile))
+    assert contact(rig, link)["Name"] == "Renamed Holdings"
+    rig.sync()
+    assert contact(rig, link)["Name"] == "Renamed Again"

@@ -137,7 +137,7 @@ def _updated(link: ContactLink, outcome: Outcome, body: str) -> None:
         _kept(link)
         return
     # Not tried again with each pass: the same words would be refused in the same way.
-    ContactLink.objects.filter(pk=link.pk).update(stale=False)
+    _settle(link)
     problem = outcome.problems[0] if outcome.problems else Problem(code="rejected", message=words)
     open_card(
         link.organisation,
@@ -151,8 +151,18 @@ def _card_about(link: ContactLink) -> str:
     return f"keep:{link.company_id}"
 
 
+def _settle(link: ContactLink, **values: object) -> None:
+    """It is in step with the company as it was decided about, which may have changed since."""
+    # Locked first: a page that changes the company and is not committed yet is waited for.
+    ContactLink.objects.select_for_update().filter(pk=link.pk).first()
+    company = Company.objects.get(pk=link.company_id)
+    changed = facts_of(company) != facts_of(link.company)
+    ContactLink.objects.filter(pk=link.pk).update(**values, stale=changed)
+
+
+@transaction.atomic
 def _kept(link: ContactLink) -> None:
-    ContactLink.objects.filter(pk=link.pk).update(written=facts_of(link.company), stale=False)
+    _settle(link, written=facts_of(link.company))
     close_about(link.organisation, _card_about(link), "The contact is in step.")
 
 

@@ -76,6 +76,10 @@ def read(document: Document, psa: Psa) -> bool:
     False while a write of ours to the PSA is in doubt: it could be mistaken for a person's.
     """
     asked = PaymentsToRead.objects.filter(pk=document.pk).first()
+    if document.gone:
+        # The PSA has nothing to show of it any more; a person decides about what is in the books.
+        PaymentsToRead.objects.filter(pk=document.pk).delete()
+        return False
     if asked is None:
         return True
     if _in_doubt(PaymentBack.objects.filter(pk=document.pk).first()):
