@@ -21,6 +21,7 @@ from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
 from psaltery.posting.kinds import kind_of
 from psaltery.posting.locks import Dating
+from psaltery.posting.rates import rate_of
 from psaltery.posting.situation import AccountFact, Situation, TaxFact
 from psaltery.records.books import Status, TaxMode
 from psaltery.records.drafts import BooksKind, Draft, DraftLine, TrackingChoice
@@ -79,6 +80,7 @@ def _draft(situation: Situation, squared: Squared, external_id: str) -> Draft:
         due_on=_due(document, dates, policy.due_days),
         currency=document.currency or situation.book.base_currency,
         tax_mode=document.tax_mode,
+        rate=rate_of(situation),
         lines=_noted(situation, squared.lines, dates),
         reference=locks.note(reference, dates),
         url=situation.source_url,

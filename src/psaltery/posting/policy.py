@@ -31,6 +31,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     adjustment_cap: Decimal = Decimal("0.05")  # greatest rounding line, and greatest tax override
     adjustment_account: str = ""  # "": the books' own ROUNDING account
     branding_theme_id: str = ""
+    # Rates of exchange that are fixed, such as "EUR 0.61, USD 0.6512"; of others the books have
+    # their own of the day.
+    rates: str = ""
     # Documents dated in a locked period: wait, or go on the first open day, as drafts or as usual.
     lock: Literal["hold", "draft", "next_day"] = "hold"
     next_lock_on: date | None = None  # up to when it is locked next; None: the end of the month

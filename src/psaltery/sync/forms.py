@@ -15,6 +15,7 @@ from psaltery.connections.models import Budget, Feed, Organisation
 from psaltery.ledger.models import LedgerAccount, LedgerBrandingTheme
 from psaltery.mapping.service import account_problem
 from psaltery.posting.policy import Policy, read_policy
+from psaltery.posting.rates import fixed_rates
 from psaltery.records.books import Status
 from psaltery.sync.organisations import Wanted, interval_text
 
@@ -114,6 +115,13 @@ class OrganisationForm(forms.Form):
     )
     adjustment_account = forms.ChoiceField(label="Rounding goes to", required=False)
     branding_theme_id = forms.ChoiceField(label="Branding theme", required=False)
+    rates = forms.CharField(
+        label="Fixed rates of exchange",
+        help_text="Such as EUR 0.61, USD 0.6512: what one unit of the organisation's own currency "
+        "buys. Others are the books' own of the day. What is posted keeps its rate.",
+        max_length=500,
+        required=False,
+    )
     lock = forms.ChoiceField(
         label="Documents dated in a locked period",
         help_text="Nothing is written into a locked period, also where the books would allow it.",
@@ -140,6 +148,14 @@ class OrganisationForm(forms.Form):
         self._limit_calls(organisation)
         for feed in feeds:
             self._add_feed(feed)
+
+    def clean_rates(self) -> str:
+        """The rates in one form, each currency once."""
+        try:
+            found = fixed_rates(self.cleaned_data["rates"])
+        except ValueError as wrong:
+            raise forms.ValidationError(str(wrong)) from wrong
+        return ", ".join(f"{currency} {rate}" for currency, rate in sorted(found.items()))
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]

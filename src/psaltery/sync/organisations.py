@@ -38,6 +38,7 @@ WORDS = {
     "adjustment_cap": "rounding cap",
     "adjustment_account": "rounding account",
     "branding_theme_id": "branding theme",
+    "rates": "rates of exchange",
     "lock": "documents of a locked period",
     "next_lock_on": "next lock expected on",
 }

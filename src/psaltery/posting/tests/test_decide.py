@@ -11,6 +11,7 @@ from psaltery.mapping.contacts import Candidate, reference
 from psaltery.mapping.lookup import Entry, Mappings
 from psaltery.posting import decide as d
 from psaltery.posting.policy import Policy, read_policy, stored_policy
+from psaltery.posting.rates import fixed_rates
 from psaltery.posting.situation import (
     AccountFact,
     Book,
@@ -417,3 +418,25 @@ def test_what_was_rounded_is_told():
     assert (draft.rounding, draft.tax_rounding) == (0, Decimal("-0.02"))
     plain = d.decide(situation()).draft
     assert (plain.rounding, plain.tax_rounding) == (0, 0)
+
+
+def test_a_foreign_document_has_the_fixed_rate_and_keeps_the_one_it_was_posted_at():
+    rates = book(policy=Policy(rates="EUR 0.61, NZD 1.0875"))
+    foreign = document(currency="NZD")
+    assert d.decide(situation(foreign, book=rates)).draft.rate == Decimal("1.0875")
+    # Without one it is the books' own of the day; the base currency has none.
+    assert d.decide(situation(foreign)).draft.rate is None
+    assert d.decide(situation(document(), book=rates)).draft.rate is None
+    for posted_at in (Decimal("1.05"), None):
+        posted = msgspec.structs.replace(d.decide(situation(foreign)).draft, rate=posted_at)
+        link = linked(posted=posted)
+        edited = document(currency="NZD", reference="Order 7")
+        changed = d.decide(situation(edited, book=rates, link=link))
+        assert isinstance(changed, d.Update)
+        assert changed.draft.rate == posted_at
+
+
+@pytest.mark.parametrize("text", ["USD", "USD x", "USD 0", "US 1", "USD 1, usd 2", "USD -1"])
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(ValueError, match=r"no currency and rate|twice"):
+        fixed_rates(text)

@@ -75,7 +75,8 @@ def test_policies_are_stored_and_told(sydney):
     answer = client_of("admin").post(
         url_of(sydney),
         form(sydney, status="draft", create_contacts=None, post_from="2026-07-01", due_days="7",
-             adjustment_cap="0.10", adjustment_account="860", branding_theme_id="th-1"),
+             adjustment_cap="0.10", adjustment_account="860", branding_theme_id="th-1",
+             rates="usd 0.6512; EUR 0.61"),
         follow=True,
     )  # fmt: skip
     assert "Saved: status of posted documents authorised → draft" in answer.content.decode()
@@ -86,6 +87,7 @@ def test_policies_are_stored_and_told(sydney):
     assert (str(policy.post_from), policy.due_days) == ("2026-07-01", 7)
     assert policy.adjustment_cap == Decimal("0.10")
     assert (policy.adjustment_account, policy.branding_theme_id) == ("860", "th-1")
+    assert policy.rates == "EUR 0.61, USD 0.6512"
     assert sydney.settings["kept"] == "by others"
     entry = Entry.objects.get(operation="organisation.settings")
     assert entry.actor == "admin@example.com"
@@ -114,6 +116,7 @@ def test_an_interval_moves_the_next_run(sydney):
         ({"every_invoices": "60"}, "not one of the available choices"),
         ({"status": "paid"}, "not one of the available choices"),
         ({"post_from": "yesterday"}, "Enter a valid date"),
+        ({"rates": "USD half"}, "is no currency and rate"),
     ],
 )
 def test_what_is_not_allowed_is_refused_beside_its_field(sydney, changes, words):
