@@ -142,8 +142,11 @@ def sign_in(page, url: str) -> None:
 # No link leads there, but a page sends people there.
 SENT_TO = ["web:find", "mfa_list_webauthn", "account_reauthenticate", "mfa_reauthenticate"]
 # The first: shown in situations that are not this office's, such as a second factor, single sign-on
-# or a code by mail. The others are a file and a part of a page, found by what only their links say.
-ELSEWHERE = ("accounts/", "mapping/routes/export/", "ledger/totals/")
+# or a code by mail. The others are a file and parts of pages, found by what only their links say.
+ELSEWHERE = (
+    *("accounts/", "mapping/routes/export/", "ledger/totals/", "calls/<int:number>/backfill/"),
+    *("exceptions/<int:number>/contacts/", "mapping/contacts/pair/<int:number>/search/"),
+)
 
 
 def test_pages_of_a_busy_office(office: Rig, live_app, page, console):

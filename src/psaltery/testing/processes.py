@@ -17,7 +17,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection, connections
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django import DjangoDbBlocker, Settings
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -203,6 +203,8 @@ def page(browser: Browser, console: list[str]) -> Iterator[Page]:
     """A fresh profile with one page. Under our CSP use `expect`, not `wait_for_function`."""
     context = browser.new_context(locale="en-AU", timezone_id="Australia/Sydney")
     context.set_default_timeout(10_000)
+    # On a machine that does other things as well a page may take longer than the usual 5 s.
+    expect.set_options(timeout=15_000)
     page = context.new_page()
 
     def note(message: ConsoleMessage) -> None:
