@@ -65,6 +65,12 @@ def _summed(name: str, day: date) -> Coalesce:
     return Coalesce(Subquery(summed, output_field=BigIntegerField()), Value(0))
 
 
+def used_today(organisation: Organisation) -> int:
+    """The calls of the present UTC day."""
+    rows = Usage.objects.filter(organisation=organisation, day=now().date())
+    return rows.aggregate(sum=Sum("calls"))["sum"] or 0
+
+
 def budget_of(organisation: Organisation) -> Budget | None:
     """Its budget; None for one that was never started."""
     return getattr(organisation, "budget", None)

@@ -25,13 +25,15 @@ from psaltery.connections import service
 from psaltery.connections.models import Feed, Organisation
 from psaltery.kit.clock import now
 from psaltery.ledger import queries as ledger_queries
+from psaltery.posting import queries as posting
 from psaltery.posting.models import Item, Posting
+from psaltery.review.models import IS_EXCEPTION, Card
 from psaltery.sync import backfill, calls, force, organisations
 from psaltery.sync import estimate as estimates
 from psaltery.sync.forecast import Estimate
 from psaltery.sync.forms import FEED, POLICY, OrganisationForm
 from psaltery.web import charts
-from psaltery.web.format import badge, when
+from psaltery.web.format import amount_text, badge, when
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
 CALLS_CRUMBS = [("Connections", "/connections/"), ("Calls", "/calls/")]
@@ -110,10 +112,34 @@ def _page(
         "feeds": [(feed, form[f"{FEED}{feed.name}"]) for feed in feeds],
         "per_minute": form["per_minute"],
         "waiting": waiting.count(),
+        "figures": _rollup(row),
         "writes": person_of(request).may(Role.ADMIN),
         "pauses": person_of(request).may(Role.BOOKKEEPER),
     }
     return render(request, "sync/organisation.html", values)
+
+
+def _rollup(row: Organisation) -> list[dict[str, Any]]:
+    """Documents, money, exceptions and calls of an organisation, and where they are listed."""
+    found = posting.figures(row)
+    open_ = Card.objects.filter(IS_EXCEPTION, organisation=row, state=Card.State.OPEN).count()
+    used = calls.used_today(row)
+    documents, exceptions = reverse("posting:index"), reverse("review:index")
+    mine = f"organisation={row.pk}"
+    held = " + ".join(f"{amount_text(sum_, code)} {code}" for code, sum_ in found.stopped_money)
+    left = calls.left_of_day(calls.budget_of(row))
+    rows = [
+        ("documents in step", found.in_step, f"{documents}?{mine}&state=in_step", "checks", ""),
+        ("on their way", found.on_the_way, f"{documents}?{mine}&state=moving", "send", ""),
+        ("held or refused", found.stopped, f"{documents}?{mine}&state=stopped", "hand-stop", held),
+        ("open exceptions", open_, f"{exceptions}?{mine}", "alert-triangle", ""),
+        ("calls today", used, reverse("sync:calls", args=[row.pk]), "arrows-exchange",
+         "" if left is None else f"{left:,} left"),
+    ]  # fmt: skip
+    names = ("label", "value", "url", "icon", "detail")
+    # A site of the PSA has documents of every organisation, and is not where they go.
+    shown = rows if registry.manifest(row.connection.kind).role == SystemRole.BOOKS else rows[3:]
+    return [dict(zip(names, one, strict=True)) for one in shown]
 
 
 @may_write

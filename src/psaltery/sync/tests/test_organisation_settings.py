@@ -14,7 +14,10 @@ from psaltery.connections.models import Budget, Connection, Feed, Organisation
 from psaltery.kit.clock import now
 from psaltery.ledger.models import LedgerAccount, LedgerBrandingTheme
 from psaltery.posting.policy import Policy, read_policy
+from psaltery.posting.tests.making import document, office
 from psaltery.records.books import Status
+from psaltery.review.reasons import Reason
+from psaltery.review.service import Held, hold
 from psaltery.sync.forms import OrganisationForm
 from psaltery.sync.organisations import Wanted, change, interval_text
 
@@ -192,3 +195,20 @@ def test_a_feed_is_read_now_from_the_page(sydney):
     assert feed.due_at <= now()
     assert Entry.objects.filter(operation="force.feed").exists()
     assert client.post(reverse("sync:read_feed", args=[sydney.pk, "none"])).status_code == 404
+
+
+def test_the_page_tells_what_became_of_its_documents(sydney):
+    document("1001", "110.00", "in_step", sydney)
+    held = document("1002", "220.00", "held", sydney)
+    document("1003", "330.00", "held", office("Elsewhere"))
+    reason = Reason(code="no_route", about="x", subject="1002", sentence="1002 has no route.")
+    hold([Held(held, sydney, [reason])])
+    client = client_of("viewer")
+    figures = client.get(url_of(sydney)).context["figures"]
+    told = {figure["label"]: (figure["value"], figure["detail"]) for figure in figures}
+    assert told["documents in step"] == (1, "")
+    assert told["held or refused"] == (1, "220.00 AUD")
+    assert told["open exceptions"] == (1, "")
+    assert told["calls today"][0] == 0
+    for figure in figures:
+        assert client.get(figure["url"]).status_code == 200
