@@ -3,9 +3,10 @@
 import subprocess
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+import psutil
 import typer
 
 from bench.measure import Measure, Size, show
@@ -39,8 +40,20 @@ def main(
     if unknown:
         raise typer.BadParameter(f"no benchmark {', '.join(unknown)}: {', '.join(BENCHMARKS)}")
     wanted = names or list(BENCHMARKS)
+    before = psutil.cpu_times()
     found = _here(wanted[0], size) if len(wanted) == 1 else _apart(wanted, size)
     show(found, as_json=as_json)
+    # On the other channel, so that the JSON stays JSON.
+    print(_taken_by_the_host(before, psutil.cpu_times()), file=sys.stderr)
+
+
+def _taken_by_the_host(before: Any, after: Any) -> str:
+    """On a virtual machine: how much of the time in which it wanted to work it was not let."""
+    # A guest's time is counted in `user` too; idle and waiting for the disk is no wish to work.
+    wanted = [sum(times) - times.idle - times.iowait - times.guest for times in (before, after)]
+    stolen = after.steal - before.steal
+    share = stolen / max(wanted[1] - wanted[0], 0.01)
+    return f"{share:.0%} of the processor's time was taken by the host meanwhile."
 
 
 def _here(name: str, size: Size) -> Found:

@@ -22,6 +22,15 @@ def slow(context: JobContext, *, folder: str, seconds: float) -> None:
     _mark(folder, "ended")
 
 
+@app.task(name="tests.held")
+def held(*, folder: str) -> None:
+    """Marks its begin, waits until it is let go, and marks its end."""
+    _mark(folder, "begun")
+    while not (Path(folder) / "let go").exists():
+        time.sleep(0.05)
+    _mark(folder, "ended")
+
+
 @app.task(name="tests.follow_up")
 def follow_up(*, folder: str) -> None:
     """Marks that it ran."""

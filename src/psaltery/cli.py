@@ -108,6 +108,20 @@ def options(
 
 def main() -> None:
     """Runs the command line; what a person can mend is said in a sentence, not a traceback."""
+    try:
+        app()
+    except Exception as error:
+        code = _known(error)
+        if code is None:
+            raise
+        said = f"Database: {error}" if code is ExitCode.UNREACHABLE else str(error)
+        typer.echo(said.strip(), err=True)
+        sys.exit(code)
+
+
+def _known(error: Exception) -> ExitCode | None:
+    """The exit code of what a person can mend."""
+    # Loaded when something failed: the processes that only watch others stay small.
     from procrastinate.exceptions import ConnectorException
     from psycopg import OperationalError
 
@@ -115,19 +129,15 @@ def main() -> None:
     from psaltery.environment import BadEnvironment
     from psaltery.startup import SchemaBehind
 
-    try:
-        app()
-    except BadEnvironment as error:
-        _fail(str(error), ExitCode.USAGE)
-    except SchemaBehind as error:
-        _fail(str(error), ExitCode.NEEDS_PERSON)
-    except (DatabaseUnavailable, OperationalError, ConnectorException) as error:
-        _fail(f"Database: {error}", ExitCode.UNREACHABLE)
-
-
-def _fail(text: str, code: ExitCode) -> None:
-    typer.echo(text.strip(), err=True)
-    sys.exit(code)
+    match error:
+        case BadEnvironment():
+            return ExitCode.USAGE
+        case SchemaBehind():
+            return ExitCode.NEEDS_PERSON
+        case DatabaseUnavailable() | OperationalError() | ConnectorException():
+            return ExitCode.UNREACHABLE
+        case _:
+            return None
 
 
 if __name__ == "__main__":

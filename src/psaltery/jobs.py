@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 from asgiref.sync import sync_to_async
 from django.db import connections
-from procrastinate import App
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.periodic import PeriodicRegistry
@@ -17,6 +16,7 @@ from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.worker import Worker
 
 from psaltery import database
+from psaltery.sync import stalled
 
 log = structlog.get_logger(__name__)
 
@@ -26,15 +26,14 @@ GRACE_SECONDS = 8.0
 PATIENCE_SECONDS = 4.0
 
 
-def worker_app(concurrency: int) -> App:
-    """The queue as a worker needs it: connections of its own, which can wait for notifications.
+def worker_connector(concurrency: int) -> PsycopgConnector:
+    """What a worker needs of the queue: connections of its own, which can wait for notifications.
 
     Jobs that a task defers still go through Django's connection, hence its transaction.
     """
-    connector = PsycopgConnector(
-        kwargs=connector_params("default"), min_size=1, max_size=concurrency + 3
+    return PsycopgConnector(
+        kwargs=connector_params("default"), min_size=1, max_size=concurrency + 4
     )
-    return app.with_connector(connector)
 
 
 async def work(concurrency: int, *, wait: bool = True, stop: asyncio.Event | None = None) -> None:
@@ -46,7 +45,8 @@ async def work(concurrency: int, *, wait: bool = True, stop: asyncio.Event | Non
     """
     threads = ThreadPoolExecutor(max_workers=concurrency + 2, thread_name_prefix="job")
     asyncio.get_running_loop().set_default_executor(threads)
-    queue = worker_app(concurrency)
+    connector = worker_connector(concurrency)
+    queue = app.with_connector(connector)
     queue.perform_import_paths()
     if not wait:
         queue.periodic_registry = PeriodicRegistry()
@@ -59,12 +59,15 @@ async def work(concurrency: int, *, wait: bool = True, stop: asyncio.Event | Non
             "install_signal_handlers": False,
         }
         worker = Worker(app=queue, **options)
-        stopping = asyncio.create_task(_stop_when(stop, worker)) if stop else None
+        beside = [asyncio.create_task(stalled.watch(queue, connector))] if wait else []
+        if stop:
+            beside.append(asyncio.create_task(_stop_when(stop, worker)))
         try:
             await worker.run()
         finally:
-            if stopping:
-                stopping.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             # The thread in which Django served the queue's own calls keeps its connection.
             await sync_to_async(connections.close_all)()
 

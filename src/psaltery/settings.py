@@ -55,7 +55,8 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
+    # With it come HTTP libraries that nothing else here needs.
+    *(["allauth.socialaccount.providers.openid_connect"] if ENVIRONMENT.oidc_issuer else []),
     "axes",
     "csp",
     "django_htmx",
@@ -102,7 +103,6 @@ DATABASES = {"default": database.django_database(database.address(ENVIRONMENT))}
 
 # Jobs
 PROCRASTINATE_IMPORT_PATHS = [
-    "psaltery.sync.stalled",
     "psaltery.sync.finished",
     "psaltery.sync.arrivals",
 ]

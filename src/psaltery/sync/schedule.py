@@ -23,7 +23,14 @@ from psaltery.posting.models import Link, Posting
 from psaltery.posting.reissue import carry_out as reissues
 from psaltery.review.service import wake
 from psaltery.sync import backlog, queue
+from psaltery.sync.backlog import Backlog
 from psaltery.sync.failures import close_idle
+
+
+def queue_feeds() -> int:
+    """Queue the feeds whose time has come; returns how many."""
+    with transaction.atomic():
+        return _feeds(backlog.look())
 
 
 def queue_due() -> int:
@@ -31,7 +38,9 @@ def queue_due() -> int:
     wake()
     close_idle()
     with transaction.atomic():
-        return _feeds() + _postings() + _payments() + _marks() + _callbacks()
+        queued = backlog.look()
+        steps = (_feeds, _postings, _payments, _marks, _callbacks)
+        return sum(step(queued) for step in steps)
 
 
 Row = TypeVar("Row", bound=Model)
@@ -50,10 +59,10 @@ _WRITABLE = (
 _PSA_REACHED = Q(organisation__paused=False, document__connection__state=Connection.State.CONNECTED)
 
 
-def _feeds() -> int:
+def _feeds(queued: Backlog) -> int:
     """Feeds whose time has come, the PSA's lists first: documents need them."""
     moment = now()
-    busy, resting = backlog.under_way("pull_feed"), backlog.resting("pull_feed")
+    busy, resting = queued.under_way("pull_feed"), queued.resting("pull_feed")
     known = Feed.objects.filter(_ACTIVE).exclude(pk__in=resting)
     # One that is queued or running without a job was left so by a process that died.
     left = known.filter(state__in=(Feed.State.RUNNING, Feed.State.QUEUED)).exclude(pk__in=busy)
@@ -80,35 +89,35 @@ def _order(feed: Feed) -> int:
     return names.index(feed.name) + (100 if manifest.role == Role.PSA else 0)
 
 
-def _postings() -> int:
+def _postings(queued: Backlog) -> int:
     waiting = Posting.objects.filter(_WRITABLE, state=Posting.State.WAITING)
     wanted = _organisations(waiting) | _organisations(ripe().filter(_WRITABLE))
     wanted |= _organisations(reissues.ready().filter(_WRITABLE))
-    wanted -= backlog.settled_for("post_documents")
+    wanted -= queued.settled("post_documents")
     for pk in wanted:
         queue.post(pk)
     return len(wanted)
 
 
-def _payments() -> int:
+def _payments(queued: Backlog) -> int:
     wanted = _organisations(due().filter(_PSA_REACHED))
     wanted |= _organisations(PaymentsToRead.objects.filter(_WRITABLE & _PSA_REACHED))
     wanted |= _organisations(taken.due().filter(_WRITABLE))
-    wanted -= backlog.settled_for("match_payments")
+    wanted -= queued.settled("match_payments")
     for pk in wanted:
         queue.payments(pk)
     return len(wanted)
 
 
-def _marks() -> int:
+def _marks(queued: Backlog) -> int:
     unmarked = Link.objects.filter(_PSA_REACHED, psa_marked_at__isnull=True)
-    wanted = _organisations(unmarked) - backlog.settled_for("mark_posted")
+    wanted = _organisations(unmarked) - queued.settled("mark_posted")
     for pk in wanted:
         queue.marks(pk)
     return len(wanted)
 
 
-def _callbacks() -> int:
+def _callbacks(queued: Backlog) -> int:
     """PSA sites whose callbacks are to be looked at, and those that called and were not read."""
     due = real_time.due()
     for connection in due:
@@ -119,8 +128,8 @@ def _callbacks() -> int:
         connection__state=Connection.State.CONNECTED,
         paused=False,
     )
-    found = set(sites.values_list("pk", flat=True)) - backlog.resting("read_called")
-    found -= backlog.under_way("read_called")
+    found = set(sites.values_list("pk", flat=True)) - queued.resting("read_called")
+    found -= queued.under_way("read_called")
     for pk in found:
         queue.called(pk)
     return len(due) + len(found)

@@ -2,35 +2,47 @@
 
 A worker beats every 2 s; a job is stalled once its worker has been silent for 6 s, or is gone.
 https://procrastinate.readthedocs.io/en/stable/howto/production/retry_stalled_jobs.html
+
+Every worker looks beside its jobs, so that it needs no free place among them.
 """
 
+import asyncio
+from contextlib import suppress
+
+import psycopg
 import structlog
-from procrastinate import JobContext, exceptions
-from procrastinate.contrib.django import app
+from procrastinate import App, PsycopgConnector, exceptions
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 
 log = structlog.get_logger(__name__)
 
 SILENT_SECONDS = 6
+LOOK_SECONDS = 3.0
 # A job that has brought down this many workers is the likely cause: a person must look.
 MOST_ATTEMPTS = 10
+# Held by the worker that looks: a second one, with a list made before, would give back a job that
+# has begun again meanwhile.
+_LOOK = "SELECT pg_try_advisory_xact_lock(hashtext('psaltery stalled jobs'))"
 
 
-# Six fields: the seconds are the last one.
-@app.periodic(cron="* * * * * */3", periodic_id="retry_stalled_jobs")
-@app.task(
-    queue="upkeep",
-    queueing_lock="retry_stalled_jobs",
-    pass_context=True,
-    priority=100,
-    name="retry_stalled_jobs",
-)
-async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
-    """Gives the jobs of silent workers back to the queue."""
-    manager = context.app.job_manager
-    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS):
-        await give_back(manager, job)
+async def watch(queue: App, connector: PsycopgConnector) -> None:
+    """Looks every few seconds, until it is cancelled."""
+    while True:
+        # The worker that lost its database says so and ends.
+        with suppress(psycopg.Error, exceptions.ConnectorException):
+            await take_over(queue.job_manager, connector)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def take_over(manager: JobManager, connector: PsycopgConnector) -> None:
+    """Gives the jobs of silent workers back to the queue, unless another worker does so now."""
+    async with connector.pool.connection() as mine, mine.transaction():
+        free = await (await mine.execute(_LOOK)).fetchone()
+        if not free or not free[0]:
+            return
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS):
+            await give_back(manager, job)
 
 
 async def give_back(manager: JobManager, job: Job) -> None:
