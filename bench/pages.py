@@ -8,6 +8,8 @@ from bench.counting import statements
 from bench.measure import Measure, percentile
 
 MOST_MS = 150.0
+# A list that goes on after the page is counted, by one query; with few rows it ends there.
+COUNTED = 1
 _NEXT = re.compile(r"after=[\w=%-]+")
 
 
@@ -56,7 +58,7 @@ def measured(client: Any, address: str, before: int, rows: int, times: int) -> M
     taken = [answer.milliseconds for answer in answers]
     p95, middle = percentile(taken, 0.95), percentile(taken, 0.5)
     busy = percentile([answer.busy for answer in answers], 0.5)
-    fixed = queries == before
+    fixed = queries <= before + COUNTED
     return Measure(
         what=f"{address} with {rows:,} rows",
         budget=f"p95 < {MOST_MS:g} ms, fixed queries",

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client as Browser
 from playwright.sync_api import expect
 
+from psaltery.testing.consent import allow_access
 from psaltery.web import assets
 
 pytestmark = [
@@ -80,9 +81,7 @@ def connect_xero(page, url):
     page.get_by_label("Client id").fill("rig-client")
     page.get_by_label("Client secret").fill("rig-secret")
     page.get_by_role("button", name="Go on to Xero").click()
-    for box in page.get_by_role("checkbox").all():
-        box.check()
-    page.get_by_role("button", name="Allow access").click()
+    allow_access(page)
     page.get_by_role("button", name=re.compile("Select all 3 found")).click()
     expect(page.get_by_text("Everything works")).to_be_visible()
 

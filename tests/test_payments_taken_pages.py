@@ -51,6 +51,7 @@ def test_from_the_setting_to_the_payment_in_the_books(rig, page, live_app, conso
     choice = page.get_by_label("Account that takes the payments")
     choice.select_option(value=bank.external_id)
     page.get_by_role("button", name="Map the account").click()
+    expect(page.get_by_text("released")).to_be_visible()
     rig.work()
     assert PaymentTaken.objects.get().state == "in_step"
     page.goto(f"{live_app.url}/payments-of-the-psa/")

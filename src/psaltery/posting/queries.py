@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Role
@@ -53,8 +53,9 @@ _PROPOSED = (Posting.State.WAITING, Posting.State.HELD, Posting.State.FAILED)
 
 def documents() -> QuerySet[Document]:
     """All documents with where they stand, without their lines."""
-    rows = Document.objects.select_related("posting__organisation")
-    return rows.defer("lines", "posting__trace")
+    # Of the rows that are shown, and not of all those that are sorted first.
+    standing = Posting.objects.select_related("organisation").defer("trace")
+    return Document.objects.defer("lines").prefetch_related(Prefetch("posting", standing))
 
 
 def state_of(document: Document) -> str:

@@ -22,6 +22,7 @@ from psaltery.review.catalogue import CATALOGUE
 from psaltery.review.models import Card
 from psaltery.sync import pull
 from psaltery.sync.consents import look_after
+from psaltery.testing.consent import allow_access
 from psaltery.web.banners import banners
 
 pytestmark = pytest.mark.journey
@@ -132,9 +133,7 @@ def test_after_61_idle_days_the_page_says_what_to_do_and_one_click_mends_it(
         expect(banner).to_be_visible()
         # One click, and the vendor's own page.
         banner.get_by_role("button", name="Reconnect").click()
-        for box in browser_page.get_by_role("checkbox").all():
-            box.check()
-        browser_page.get_by_role("button", name="Allow access").click()
+        allow_access(browser_page)
         expect(browser_page.get_by_text("is connected again.")).to_be_visible()
         expect(browser_page.locator(".banner")).to_have_count(0)
         connection.refresh_from_db()
@@ -239,6 +238,7 @@ def test_a_page_shows_a_banner_of_each_kind(three, live_app, signed_in):
     ends_in(days=1)
     page = signed_in
     page.goto(f"{live_app.url}/connections/")
+    expect(page.locator(".banner")).to_have_count(4)
     codes = [one.get_attribute("data-code") for one in page.locator(".banner").all()]
     assert sorted(codes) == [
         "consent_ends",
@@ -275,9 +275,7 @@ def test_reading_only_offers_no_writing_and_widening_it_asks_and_says_why(
     dialog.get_by_role("button", name="Consent to writing").click()
     connection.refresh_from_db()
     assert connection.read_only, "nothing has changed before the consent is given"
-    for box in page.get_by_role("checkbox").all():
-        box.check()
-    page.get_by_role("button", name="Allow access").click()
+    allow_access(page)
     expect(page.get_by_text("is connected again.")).to_be_visible()
     connection.refresh_from_db()
     assert not connection.read_only

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from psaltery.adapters.connectwise.sandbox import ApiKey, Sandbox
 from psaltery.connections.models import Connection, Organisation
+from psaltery.testing.consent import allow_access
 
 pytestmark = pytest.mark.journey
 
@@ -24,9 +25,7 @@ def test_xero_is_connected_by_a_person(vendor, signed_in, live_app, console):
     expect(page.get_by_text("does not look like a client id")).to_be_visible()
     page.get_by_label("Client id").fill("sandbox-client")
     page.get_by_role("button", name="Go on to Xero").click()
-    for box in page.get_by_role("checkbox").all():
-        box.check()
-    page.get_by_role("button", name="Allow access").click()
+    allow_access(page)
     expect(page.get_by_text("3 found, 0 synced")).to_be_visible()
     page.get_by_role("button", name="Sync the ticked ones").click()
     expect(page.get_by_text("Choose at least one organisation")).to_be_visible()

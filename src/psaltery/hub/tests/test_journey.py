@@ -55,6 +55,7 @@ def test_from_a_leak_to_its_evidence_and_the_customer(rig, page, live_app, conso
     expect(page.get_by_role("region", name="Agreements")).to_contain_text("managed services")
     page.get_by_label("Billing").select_option("charity")
     page.get_by_role("button", name="Save billing").click()
+    expect(page.get_by_text("The next look at this customer")).to_be_visible()
     service.look()
     page.reload()
     expect(page.get_by_role("region", name="Alerts").get_by_text("4 tickets")).to_have_count(0)

@@ -68,6 +68,7 @@ def test_from_the_organisation_to_the_document_and_back_to_zero(
     rig.sync()
     page.goto(f"{live_app.url}/tie-out/")
     page.get_by_role("button", name="Tie out now").click()
+    expect(page.get_by_text("The tie-out is on its way")).to_be_visible()
     worker.drain()
     expect(page.get_by_role("region", name=link.organisation.name)).to_contain_text("150.00")
     expect(page.get_by_text("Payment not in the PSA yet")).to_be_hidden()

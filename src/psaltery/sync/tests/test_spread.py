@@ -16,6 +16,7 @@ from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.kit.clock import now
 from psaltery.sync import pull
 from psaltery.sync.spread import next_tick
+from psaltery.testing.consent import allow_access
 from psaltery.testing.http_calls import call
 
 RECORDS = ("contacts", "invoices", "credit_notes", "payments")
@@ -81,9 +82,7 @@ def test_120_organisations_are_connected_to_read_only(vendor, live_app, page, se
     page.get_by_label("Client secret").fill("many-secret")
     page.get_by_label("Read only").check()
     page.get_by_role("button", name="Go on to Xero").click()
-    for box in page.get_by_role("checkbox").all():
-        box.check()
-    page.get_by_role("button", name="Allow access").click()
+    allow_access(page)
     expect(page.get_by_text("120 found, 0 synced")).to_be_visible()
     expect(page.get_by_text("Page 1 of 5")).to_be_visible()
     expect(page.get_by_text("at least 12 calls for each organisation")).to_be_visible()
