@@ -18,6 +18,7 @@ from psaltery.hub.queries import BUCKET_LABELS
 from psaltery.portfolio.gather import BUCKETS
 from psaltery.portfolio.models import Customer, CustomerMoney, MonthSales
 from psaltery.portfolio.receivables import dso_countback
+from psaltery.signals.models import Check
 
 _SUMMED = (*BUCKETS, "invoiced_month", "contracted_mrr", "invoiced_mrr")
 # Few enough to act on: the whole list is a click away.
@@ -52,6 +53,11 @@ class Portfolio:
         return [
             (label, self.sums[name]) for label, name in zip(BUCKET_LABELS, BUCKETS, strict=True)
         ]
+
+
+def looked() -> bool:
+    """Whether the customers' health was judged at all: before, nobody at risk means nothing."""
+    return Check.objects.filter(signal="account_health").exists()
 
 
 def portfolios(today: date) -> list[Portfolio]:

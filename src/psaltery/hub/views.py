@@ -131,13 +131,16 @@ def _by_system(rows: Rows, value: str) -> Rows:
 @may_view
 def overview(request: HttpRequest) -> HttpResponse:
     """All customers together: recurring revenue, receivables, risk, and the sources' state."""
+    sources = everybody.sources()
     values = {
         "title": "All customers",
         "crumbs": CRUMBS,
         "portfolios": [_drawn(one) for one in everybody.portfolios(timezone.localdate())],
         "risks": everybody.risks(),
         "at_risk": [(row, _risk(row)) for row in everybody.at_risk()],
-        "sources": everybody.sources(),
+        "looked": everybody.looked(),
+        "sources": sources,
+        "connect_label": "" if sources else "Connect a system",
         "connect_url": reverse("connections:index"),
     }
     return render(request, "hub/overview.html", values)

@@ -280,13 +280,15 @@ def _calls_page(
 ) -> HttpResponse:
     is_books = _is_books(row)
     budget, hours = calls.budget_of(row), calls.hours(row)
+    left, coming = calls.left_of_day(budget), calls.forecasts([row.pk])[row.pk]
     values: dict[str, Any] = {
         "title": f"Calls of {row.name}",
         "crumbs": CALLS_CRUMBS,
         "organisation": row,
         "budget": budget,
-        "left": calls.left_of_day(budget),
-        "coming": calls.forecasts([row.pk])[row.pk],
+        "left": left,
+        "coming": coming,
+        "too_many": left is not None and coming > sum(hours) + left,
         "pause": calls.pauses([row.pk]).get(row.pk),
         "limit_words": LIMIT_WORDS,
         "days": calls.days(row),

@@ -77,6 +77,18 @@ def test_currencies_stay_apart_and_every_number_has_its_rows(late, client):
     assert not Renewal.objects.exists()
 
 
+@pytest.mark.django_db
+def test_before_the_first_look_nobody_is_called_safe(client):
+    viewer = Person.objects.create_user("vic@example.com", name="Vic", role=Role.VIEWER)
+    client.force_login(viewer, backend=BACKEND)
+    page = client.get(reverse("hub:overview")).content.decode()
+    assert "Nobody was looked at yet" in page
+    assert "Connect a system" in page
+    service.look()
+    page = client.get(reverse("hub:overview")).content.decode()
+    assert "Nobody is at risk" in page
+
+
 @pytest.mark.journey
 @BUILT
 def test_a_customer_walks_over_the_board(late, page, live_app, console):

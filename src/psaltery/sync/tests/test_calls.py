@@ -227,6 +227,20 @@ def test_the_day_is_forecast_by_habit():
     assert day_end(7, 0, {}, 0, [21600, 3600]) == 7 + 4 + 24
 
 
+def test_the_page_warns_where_the_day_has_fewer_calls_than_are_expected(xero_of, time_machine):
+    xero_of(1, contacts=4, invoices=4)
+    tick()
+    one = Organisation.objects.get(chosen=True)
+    Feed.objects.filter(organisation=one).update(seconds=300)
+    # Early in the day, whatever the time is where this runs.
+    time_machine.move_to(now().replace(hour=1, minute=0), tick=False)
+    client, warning = signed_in("viewer"), "More than the vendor's day has"
+    for left, warned in ((5000, False), (0, True)):
+        Budget.objects.filter(organisation=one).update(day_remaining=left)
+        page = client.get(f"/calls/{one.pk}/").content.decode()
+        assert (warning in page) is warned
+
+
 def test_a_back_fill_larger_than_a_day_is_spread():
     part = Part(name="invoices", label="Invoices", records=9_000_000, calls=9000)
     found = estimated([part], per_minute=60, day_cap=5000, day_left=5000)
