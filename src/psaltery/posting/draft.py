@@ -16,7 +16,6 @@ from psaltery.mapping.lookup import (
     tax_key,
     tracking_keys,
 )
-from psaltery.mapping.products import item_code
 from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
 from psaltery.posting.kinds import kind_of
@@ -183,7 +182,7 @@ def _line(situation: Situation, line: DocumentLine) -> Shaped:
 
 def _item(situation: Situation, line: DocumentLine) -> str:
     wanted = situation.book.policy.items and line.source == "product"
-    return item_code(line.product) if wanted and line.product.strip() else ""
+    return situation.book.item_of(line.product) if wanted and line.product.strip() else ""
 
 
 def _description(line: DocumentLine, quantity: Decimal) -> str:
