@@ -335,10 +335,14 @@ _UNSURE = {
     "contact_taken": "{names} in {book} already stands for another company than {company}.",
 }
 
+_MAYBE = "{company} could be the contact {names} of {book}, which has its e-mail address."
+
 
 def _unsure(situation: Situation, company: Company, unsure: Unsure) -> Reason:
     names = ", ".join(candidate.name for candidate in unsure.candidates)
-    sentence = _UNSURE[unsure.why].format(
+    # Found by its address alone: that may be an accountant's who looks after several companies.
+    one = unsure.why == "contact_ambiguous" and len(unsure.candidates) == 1
+    sentence = (_MAYBE if one else _UNSURE[unsure.why]).format(
         company=company.name,
         book=situation.book.name,
         names=names,

@@ -306,7 +306,8 @@ def _tracking(
     situation: Situation, line: DocumentLine, reasons: list[Reason]
 ) -> tuple[TrackingChoice, ...]:
     """One option for each key that the organisation maps; none for keys it does not use."""
-    chosen: list[TrackingChoice] = []
+    # A line takes one option of a category: https://developer.xero.com/documentation/api/accounting/types
+    chosen: dict[str, TrackingChoice] = {}
     for key in tracking_keys(line, situation.document):
         if not key.value or not situation.book.mappings.uses("tracking", key.kind):
             continue
@@ -315,10 +316,9 @@ def _tracking(
         if option is None or not option.active:
             reasons.append(_tracking_reason(situation, key.kind, key.value, choice, option))
             continue
-        chosen.append(
-            TrackingChoice(option.category_id, option.category, option.external_id, option.name)
-        )
-    return tuple(chosen)
+        choice_ = (option.category_id, option.category, option.external_id, option.name)
+        chosen.setdefault(option.category_id, TrackingChoice(*choice_))
+    return tuple(chosen.values())
 
 
 def _tracking_reason(

@@ -31,7 +31,7 @@ from psaltery.matching.taken.decide import (
     Wait,
     decide,
 )
-from psaltery.matching.taken.facts import invoice_facts
+from psaltery.matching.taken.facts import credit_facts, invoice_facts
 from psaltery.matching.taken.service import OPEN, reference
 from psaltery.posting.attempts import tell
 from psaltery.records.books import Settlement
@@ -206,7 +206,7 @@ def _step(row: PaymentTaken, books: Books) -> Decision | Apply | None:
 
 def _credit_step(row: PaymentTaken, books: Books) -> Decision | Apply | None:
     """The same for a credit memo that was applied."""
-    facts = credits.gather(row, books)
+    facts = credit_facts(row, books)
     if row.state in _DOUBTFUL and not _credit_looked_up(row, facts):
         return None
     decision = credits.decide(_taken(row), facts)

@@ -1,4 +1,4 @@
-"""Credit memos that people apply in the PSA: the credit note of the books is applied as well.
+"""Credit memos that people apply in the PSA: the credit note of the books is applied too. Pure.
 
 An allocation has no uniqueness in the books either. So what lies of the note on the invoice is
 asked before each, and only what is missing is applied. Once both sides agree the books lead, as
@@ -9,12 +9,8 @@ from decimal import Decimal
 
 import msgspec
 
-from psaltery.adapters.contract import Books
-from psaltery.matching.models import PaymentTaken
 from psaltery.matching.taken.decide import Ask, Done, Taken, Wait
-from psaltery.posting.models import Link
 from psaltery.records.books import Status
-from psaltery.records.drafts import BooksKind
 from psaltery.records.money import ZERO, cents
 
 
@@ -99,41 +95,3 @@ def _room(taken: Taken, facts: CreditFacts) -> Wait | Ask | None:
 
 def _ask(sentence: str) -> Ask:
     return Ask("payment_taken_refused", sentence)
-
-
-def gather(row: PaymentTaken, books: Books) -> CreditFacts:
-    """Ask the books for both documents and for what lies of the one on the other."""
-    link = (
-        Link.objects.select_related("organisation")
-        .filter(
-            document__connection=row.document.connection,
-            document__external_id=row.credit_memo,
-            books_kind=BooksKind.CREDIT_NOTE,
-        )
-        .first()
-    )
-    facts = CreditFacts(books=row.organisation.name, replaced=_replaced(row))
-    if link is None:
-        return facts
-    if link.organisation_id != row.organisation_id:
-        return msgspec.structs.replace(facts, elsewhere=link.organisation.name)
-    invoice_id = row.document.link.books_id
-    note = books.get_document(BooksKind.CREDIT_NOTE, link.books_id)
-    invoice = books.get_document(BooksKind.INVOICE, invoice_id)
-    active = [one for one in books.touches_of(link.books_id) if one.state == "active"]
-    return msgspec.structs.replace(
-        facts,
-        note_id=link.books_id,
-        note_number=link.number,
-        note_status=note.status if note else Status.UNKNOWN,
-        left=note.amount_due if note else ZERO,
-        status=invoice.status if invoice else Status.UNKNOWN,
-        due=invoice.amount_due if invoice else ZERO,
-        applied=sum((one.amount for one in active if one.invoice_id == invoice_id), ZERO),
-    )
-
-
-def _replaced(row: PaymentTaken) -> bool:
-    """Somebody took it off and applied it anew: the PSA has another record of it."""
-    others = PaymentTaken.objects.filter(document=row.document, credit_memo=row.credit_memo)
-    return others.filter(gone=False).exclude(pk=row.pk).exists()
