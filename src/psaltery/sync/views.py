@@ -398,13 +398,16 @@ ITEM_TONES = {"in_step": "good", "held": "bad"}
 @may_view
 def items(request: HttpRequest) -> HttpResponseBase:
     """Products of the PSA that are items of the books."""
+    writes = person_of(request).may(Role.BOOKKEEPER)
+    # Who only looks is led nowhere that would turn them away.
+    address = _item_address if writes else ""
     return ListPage(
         Item.objects.select_related("organisation"),
         title="Items",
         noun="items",
         singular="item",
         columns=[
-            Column("product", "Product", link=_item_address, detail="name", sort="product"),
+            Column("product", "Product", link=address, detail="name", sort="product"),
             Column("organisation.name", "Organisation"),
             Column("code", "Code in the books"),
             Column("state", "State", html=_item_state, value=lambda row: row.state),
@@ -421,7 +424,7 @@ def items(request: HttpRequest) -> HttpResponseBase:
         ],
         order="product",
         above="sync/items_above.html",
-        extra={"writes": person_of(request).may(Role.BOOKKEEPER)},
+        extra={"writes": writes},
         empty=Empty(
             "No product is an item yet",
             "Switch items on in an organisation's settings: each is created when a line first "
