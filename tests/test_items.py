@@ -17,6 +17,7 @@ from psaltery.mapping.products import CODE_MOST, item_code
 from psaltery.posting.models import Item, Link, Posting
 from psaltery.posting.policy import read_policy
 from psaltery.review.models import Card
+from psaltery.sync import items as sync_items
 from psaltery.sync import organisations
 from psaltery.sync.repairs import repair
 from psaltery.testing.http_calls import call
@@ -162,3 +163,68 @@ def test_page_and_command(rig: Rig, sydney, client):
     assert item.code in client.get("/items/").content.decode()
     told = CliRunner().invoke(app, ["items", "list", "--json"], catch_exceptions=False)
     assert [row["code"] for row in json.loads(told.stdout)] == [item.code]
+
+
+# A product that the books know by another code.
+
+
+def product(rig: Rig, item: int) -> str:
+    return next(row["identifier"] for row in rig.psa_documents("catalog") if row["id"] == item)
+
+
+def test_products_are_mapped_to_an_item_of_the_books_and_back(rig: Rig, sydney, client):
+    rig.write_books(sydney, "Items", {"Items": [{"Code": "HW", "Name": "Any hardware"}]})
+    before = set(in_books(rig, sydney))
+    close(rig, 1)
+    rig.sync()
+    own = Item.objects.get()
+    person = service.add_person(
+        "ada@example.com", "Ada", Role.BOOKKEEPER, password="a long enough one"
+    )
+    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    listed = client.get("/items/").content.decode()
+    assert f"/items/choose/?organisation={sydney.pk}&amp;product={own.product}" in listed
+    given = {"organisation": sydney.pk, "product": own.product}
+    wrong = client.post("/items/choose/", {**given, "code": "NO-SUCH"}).content.decode()
+    assert "has no item “NO-SUCH”" in wrong
+    client.post("/items/choose/", {**given, "code": "hw"})
+    done = CliRunner().invoke(app, ["items", "choose", str(sydney.pk), product(rig, 2), "HW"])
+    assert done.exit_code == 0, done.output
+    close(rig, 1, 2)
+    rig.sync()
+    assert [line["ItemCode"] for line in lines(rig)] == ["HW", "HW"]
+    assert set(in_books(rig, sydney)) - before == {own.code}
+    catalogue(rig, 1, description="Ours")
+    rig.sync()
+    assert in_books(rig, sydney)["HW"]["Name"] == "Any hardware"
+    assert "chosen by a person" in client.get("/items/").content.decode()
+    client.post("/items/choose/", {**given, "code": ""})
+    close(rig, 1)
+    rig.sync()
+    assert [line["ItemCode"] for line in lines(rig)] == [own.code]
+
+
+def test_a_chosen_item_that_is_gone_is_told_and_another_releases_it(rig: Rig, sydney):
+    rig.write_books(sydney, "Items", {"Items": [{"Code": "HW", "Name": "Any hardware"}]})
+    wrong = CliRunner().invoke(app, ["items", "choose", str(sydney.pk), "NO-SUCH", "HW"])
+    assert wrong.exit_code != 0
+    assert "has no product “NO-SUCH”" in wrong.output
+    close(rig, 1)
+    rig.sync()
+    name = Item.objects.get().product
+    sync_items.choose(sydney, name, "HW")
+    there = in_books(rig, sydney)["HW"]
+    rig.write_books(sydney, f"Items/{there['ItemID']}", None, "DELETE")
+    close(rig, 1)
+    rig.sync()
+    card = Card.objects.get(state="open")
+    repair(card, "retry", {}, "somebody")
+    rig.work()
+    card = Card.objects.get(state="open")
+    assert "choose another item" in card.sentence
+    assert "HW" not in in_books(rig, sydney)
+    _, released = sync_items.choose(sydney, name, "")
+    assert released == 1
+    rig.work()
+    assert Link.objects.count() == 2
+    assert not Card.objects.filter(state="open").exists()

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from psaltery.adapters.errors import BadSettings, TryLater
 from psaltery.kit.clock import now
-from psaltery.ledger.models import BillingPayment
+from psaltery.ledger.models import BillingInvoiceLine, BillingPayment
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Attempt, Link, Posting, Reissue
 from psaltery.posting.reissue import carry_out, service
@@ -332,3 +332,68 @@ def test_skipping_it_ends_the_re_issue_and_lets_payments_go_on(rig: Rig):
     skip([link.document_id], "ann@example.com")
     assert Reissue.objects.get().done_at is not None
     assert service.moving(now()).count() == 0
+
+
+# What somebody entered in the books by hand, and was adopted.
+
+
+def adopted(rig: Rig) -> Link:
+    """An invoice of 220.00 that was entered by hand: two lines, one with a discount, and a text."""
+    psa = rig.close_invoice(company=1, location="Sydney", tax_code="GST", lines=LINES)
+    sydney = next(one for one in rig.organisations if "Sydney" in one.name)
+    contact = {"Name": psa["company"]["name"]}
+    made = rig.write_books(sydney, "Contacts", {"Contacts": [contact]})["Contacts"][0]
+    line = {"AccountCode": "200", "TaxType": "OUTPUT", "Quantity": 1}
+    lines = [
+        {**line, "Description": "Switch", "UnitAmount": "150.00", "DiscountRate": 20},
+        {**line, "Description": "Cables", "Quantity": 8, "UnitAmount": "10.00"},
+        {"Description": "Thank you"},
+    ]
+    sent = {
+        "Type": "ACCREC",
+        "InvoiceNumber": psa["invoiceNumber"],
+        "Contact": {"ContactID": made["ContactID"]},
+        "Date": psa["date"][:10],
+        "DueDate": psa["date"][:10],
+        "Status": "AUTHORISED",
+        "LineItems": lines,
+    }
+    rig.write_books(sydney, "Invoices", {"Invoices": [sent]})
+    rig.sync()
+    link = Link.objects.select_related("document", "organisation").get()
+    assert (link.how, link.draft) == ("adopted", {})
+    return link
+
+
+def test_an_adopted_invoice_is_taken_back_as_the_books_have_it(rig: Rig):
+    link = adopted(rig)
+    number = link.document.number
+    rig.pay(link, Decimal("100"), str(link.document.issued_on))
+    rig.sync()
+    rig.edit(link, lines=DEARER)
+    rig.sync()
+    card = Card.objects.get(state="open", topic="posting")
+    assert card.details["plan"]["credit_anew"].startswith(
+        f"The credit note {number}-CR takes back {number} (220.00), and {number}-2 is issued"
+    )
+    confirm("credit_anew")
+    rig.work()
+    (note,) = notes(rig, link)
+    assert (Decimal(note["Total"]), Decimal(note["TotalTax"])) == (Decimal(220), Decimal(20))
+    assert [line["Description"] for line in note["LineItems"]] == ["Switch", "Cables"]
+    there = invoices(rig, link)
+    assert due(there[number]) == Decimal(0)
+    assert due(there[f"{number}-2"]) == Decimal("230.00")
+    assert Posting.objects.get().state == "in_step"
+    for _ in range(2):
+        rig.sync()
+    assert Decimal(str(rig.psa_invoice(link.document)["balance"])) == Decimal("230.00")
+    assert not Card.objects.filter(state="open").exists()
+
+
+def test_an_adopted_invoice_whose_lines_are_not_known_is_left_to_a_person(rig: Rig):
+    link = adopted(rig)
+    BillingInvoiceLine.objects.filter(invoice_external_id=link.books_id).delete()
+    with pytest.raises(BadSettings, match="its lines are not known; credit it in the books"):
+        service.ask(link, Way.CREDIT)
+    assert not Reissue.objects.exists()

@@ -146,6 +146,10 @@ class Books(Protocol):
     def payments_on(self, invoice_id: str) -> tuple[Settlement, ...]:
         """All payments that were ever made on an invoice, deleted ones included and marked."""
 
+    def touches_of(self, credit_id: str) -> tuple[Settlement, ...]:
+        """All that was ever done with the credit of a credit note; what was removed is marked, or
+        missing."""
+
     def remove_payment(self, payment_id: str, key: str) -> None:
         """Delete a payment. Raises Rejected when the books keep it (reconciled, locked, gone), and
         TryLater(uncertain=True) when the answer was lost: look with `payments_on` then."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from psaltery.commands.printing import Json, show_rows
+from psaltery.commands.printing import ExitCode, Json, show_facts, show_rows, stop
 from psaltery.commands.session import working
 
 app = typer.Typer(help="Products of the PSA as items of the books.", no_args_is_help=True)
@@ -52,3 +52,24 @@ def list_(
             for row in rows
         ]
         show_rows(found, COLUMNS, json=json, empty="No product is an item yet.")
+
+
+@app.command()
+def choose(
+    organisation: Annotated[int, typer.Argument(help="Number of the organisation.")],
+    product: Annotated[str, typer.Argument(help="The product, as the PSA identifies it.")],
+    code: Annotated[
+        str, typer.Argument(help="Code of an item of the books; none: one of its own again.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Say which item of the books a product is; what waited for that goes again."""
+    with working(json=json):
+        from psaltery.connections.models import Organisation
+        from psaltery.sync import items
+
+        row = Organisation.objects.filter(pk=organisation, chosen=True).first()
+        if row is None:
+            stop(f"There is no organisation {organisation}.", ExitCode.USAGE, json=json)
+        sentence, released = items.choose(row, product, code)
+        show_facts({"done": sentence, "decided_again": released}, json=json)

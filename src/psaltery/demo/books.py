@@ -10,13 +10,15 @@ from datetime import date
 from decimal import Decimal
 
 from psaltery.adapters.connectwise.sandbox.lines import Line, lines
+from psaltery.adapters.connectwise.sandbox.tables import CATALOG
 from psaltery.adapters.sandboxing import Document, Store
 from psaltery.adapters.xero.sandbox import contacts, credit_notes, invoices, seeding
 from psaltery.adapters.xero.sandbox.documents import Writing
 from psaltery.adapters.xero.sandbox.state import Books, World
 from psaltery.demo.cast import Customer, Part, customers
-from psaltery.demo.offices import OFFICES, Office
+from psaltery.demo.offices import ACCOUNTS, OFFICES, Office
 from psaltery.demo.psa import Psa
+from psaltery.demo.site import PRODUCTS
 from psaltery.demo.story import DAYS, Story, StoryClock
 
 BOOKKEEPER = ("Robin", "Marsh")
@@ -26,6 +28,7 @@ _ABSENT = (Part.NEWCOMER, Part.ARCHIVED, Part.TWINS, Part.SAME_EMAIL, Part.CALIF
            Part.BRISBANE)  # fmt: skip
 _TAXED = (1, 3)  # GST and NZGST in the PSA's list of tax codes
 _ACCOUNTS = {"product": "230", "time": "220", "expense": "250", "agreement": "210"}
+_CATEGORIES = {product[0]: product[2] for product in (*CATALOG, *PRODUCTS)}
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,19 @@ def _item(ledger: Ledger, line: Line, sign: int) -> Document:
         "Description": line.description or "Services",
         "Quantity": 1,
         "UnitAmount": amount,
-        "AccountCode": _ACCOUNTS[charge.kind],
+        "AccountCode": _account(line),
         "TaxType": office.taxed_in_books if taxed else office.untaxed_in_books,
         "TaxAmount": tax,
     }
+
+
+def _account(line: Line) -> str:
+    """The account that the bookkeeper typed: that of what was sold, as the mappings have it now."""
+    product = (line.source.get("catalogItem") or {}).get("identifier", "")
+    keys = (
+        ("category", _CATEGORIES.get(product, "")),
+        ("work_type", (line.source.get("workType") or {}).get("name", "")),
+        ("expense_type", line.description if line.charge.kind == "expense" else ""),
+    )
+    known = [ACCOUNTS[key] for key in keys if key in ACCOUNTS]
+    return known[0] if known else _ACCOUNTS[line.charge.kind]

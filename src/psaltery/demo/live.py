@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
+from django.db.models import QuerySet
 
 from psaltery.adapters.connectwise import site
 from psaltery.adapters.connectwise.sandbox.site import DEFAULT_KEY
@@ -15,10 +16,12 @@ from psaltery.adapters.sandboxing import decode, encode
 from psaltery.demo.money import BANK
 from psaltery.demo.monitor import Monitor
 from psaltery.demo.names import TICKETS, WORK_NOTES
+from psaltery.demo.offices import TILL
 from psaltery.demo.site import LICENCES, STOCK
 from psaltery.demo.stage import Stage
 from psaltery.desk.models import Company, Ticket
 from psaltery.ledger.models import BillingInvoice, Customer
+from psaltery.posting.models import Link
 from psaltery.records.books import Status
 
 Wire = dict[str, Any]
@@ -44,6 +47,7 @@ class Live:
             (30, self._close_invoice),
             (34, self._pay),
             (10, self._approve),
+            (7, self._take),
             (6, self._edit_contact),
             (4, self._edit_invoice),
             (9, self._open_ticket),
@@ -115,6 +119,24 @@ class Live:
         company = self._any(Company.objects.filter(is_vendor=False))
         return self._monitor.happen(company.name) if company else "Nothing is monitored yet."
 
+    def _take(self) -> str:
+        """Somebody at the counter takes a card for an invoice on which no money lies yet."""
+        fresh = BillingInvoice.objects.filter(
+            organisation__name=TILL.organisation, amount_paid=0, amount_credited=0
+        )
+        invoice = self._invoice(Status.AUTHORISED, fresh)
+        known = (
+            Link.objects.filter(books_id=invoice.external_id) if invoice else Link.objects.none()
+        )
+        link = known.select_related("document").first()
+        if link is None or invoice is None:
+            return self._close_invoice()
+        amount = invoice.amount_due.quantize(Decimal("0.01"))
+        body = {"id": int(link.document.external_id), "amount": amount, "type": "Card"}
+        self._control(self._stage.psa_url, "enter_payment", body)
+        name, currency = invoice.customer_name, invoice.currency
+        return f"{name} paid {invoice.number} by card, in the PSA: {currency} {amount:,.2f}"
+
     # In the books
 
     def _pay(self) -> str:
@@ -163,9 +185,12 @@ class Live:
 
     # How it is done
 
-    def _invoice(self, status: Status) -> BillingInvoice | None:
+    def _invoice(
+        self, status: Status, among: QuerySet[BillingInvoice] | None = None
+    ) -> BillingInvoice | None:
         """One with money open that nobody has touched since it was last read."""
-        open_ = BillingInvoice.objects.filter(kind="receivable", status=status, amount_due__gt=0)
+        rows = BillingInvoice.objects.all() if among is None else among
+        open_ = rows.filter(kind="receivable", status=status, amount_due__gt=0)
         found: BillingInvoice | None = self._any(open_.exclude(external_id__in=self._touched))
         if found is not None:
             self._touched.append(found.external_id)

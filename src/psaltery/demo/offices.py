@@ -73,6 +73,9 @@ ACCOUNTS = {
 BUYER = AUCKLAND
 PURCHASES = {("source", "product"): "310", ("source", "freight"): "310"}
 PURCHASE_TAXES = {("tax_code", "NZGST"): "INPUT2", ("exempt", ""): "NONE"}
+# The office with a counter: its people take card payments in the PSA, and its products are items of
+# the books, so that its bookkeeper sees what was sold.
+TILL = SYDNEY
 # Somebody thought that recovered mileage belongs on the cost account it came from.
 OWN_ACCOUNTS = {"Auckland": {("expense_type", "Mileage"): "493"}}
 # Archived in Sydney's books after it was mapped.

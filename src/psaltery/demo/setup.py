@@ -17,6 +17,7 @@ from psaltery.connections import service
 from psaltery.connections.consent import begin_consent, callback_address, complete_consent
 from psaltery.connections.models import Budget, Connection, Feed, Organisation
 from psaltery.connections.organisations import choose, site_of
+from psaltery.demo.money import BANK
 from psaltery.demo.offices import (
     ACCOUNTS,
     ARCHIVED_ACCOUNT,
@@ -29,6 +30,7 @@ from psaltery.demo.offices import (
     PURCHASE_TAXES,
     PURCHASES,
     SYDNEY,
+    TILL,
     Office,
 )
 from psaltery.demo.stage import CLIENT_ID, CLIENT_SECRET, Stage, StageFailed
@@ -165,7 +167,13 @@ def _decide(organisation: Organisation, office: Office) -> None:
     if Mapping.objects.filter(organisation=organisation).exists():
         return
     organisation.refresh_from_db()
-    policy = Policy(status=Status(office.status), bills=office == BUYER)
+    policy = Policy(
+        status=Status(office.status),
+        bills=office == BUYER,
+        purchase_orders=office == BUYER,
+        items=office == TILL,
+        psa_payments=office == TILL,
+    )
     organisation.settings = stored_policy(policy)
     organisation.save(update_fields=["settings"])
     for (kind, key), code in {**ACCOUNTS, **OWN_ACCOUNTS.get(office.name, {})}.items():
@@ -178,6 +186,9 @@ def _decide(organisation: Organisation, office: Office) -> None:
         set_mapping(organisation, "tax", "tax_code", OLD_TAX, office.taxed_in_books)
     if office == BUYER:
         _buy(organisation)
+    if office == TILL:
+        bank = LedgerAccount.objects.get(organisation=organisation, code=BANK)
+        set_mapping(organisation, "payment", "any", "", bank.external_id)
     _track(organisation, office)
 
 

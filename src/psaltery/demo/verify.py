@@ -14,9 +14,10 @@ from psaltery.demo import ties
 from psaltery.demo.faults import HELD, IN_STEP, SKIPPED, Fault
 from psaltery.demo.stage import Stage
 from psaltery.demo.world import WorldPage
-from psaltery.posting.models import Link, Posting
+from psaltery.matching.models import PaymentTaken
+from psaltery.posting.models import Item, Link, Posting
 from psaltery.posting.policy import posted_kinds, read_policy
-from psaltery.records.psa import PURCHASES
+from psaltery.records.psa import PURCHASES, DocumentKind
 from psaltery.review.models import Blocked, Card
 
 Wire = dict[str, Any]
@@ -55,6 +56,8 @@ class Both:
             tenant = organisation.external_id
             self.books[tenant] = _documents(stage.books_url, f"{tenant}/Invoices")
             notes = _documents(stage.books_url, f"{tenant}/CreditNotes")
+            orders = _documents(stage.books_url, f"{tenant}/PurchaseOrders")
+            self.by_id |= {row["PurchaseOrderID"]: row for row in orders}
             self.by_id |= {row["CreditNoteID"]: row for row in notes}
             self.open[tenant] = [
                 row
@@ -84,12 +87,20 @@ def verify(stage: Stage, page: WorldPage) -> Report:
     report.counts["invoices and credit memos in the PSA"] = len(both.psa)
     report.counts["linked to a document of the books, to the cent"] = len(links)
     for link in links:
-        bought = link.document.kind in PURCHASES
-        report.problems += (_bill_problems if bought else _link_problems)(link, both)
-    report.counts["of these bills, drafts until somebody approves them"] = sum(
-        link.document.kind in PURCHASES for link in links
-    )
+        purchase = link.document.kind in PURCHASES
+        report.problems += (_bill_problems if purchase else _link_problems)(link, both)
+    bought = [link.document.kind for link in links if link.document.kind in PURCHASES]
+    orders = bought.count(DocumentKind.PURCHASE_ORDER)
+    report.counts["of these bills, drafts until somebody approves them"] = len(bought) - orders
+    report.counts["of these purchase orders that are still to come"] = orders
     report.problems += _double(both)
+    report.problems += _taken_problems(page)
+    report.counts["payments and credits entered in the PSA, in the books too"] = (
+        PaymentTaken.objects.filter(state=IN_STEP).count()
+    )
+    report.counts["products that are items of the books"] = Item.objects.filter(
+        state=Item.State.IN_STEP
+    ).count()
     for fault in page.faults:
         report.problems += _fault_problems(fault)
     report.counts["faults, each in its card or its state"] = len(page.faults)
@@ -128,15 +139,30 @@ def _bill_problems(link: Link, both: Both) -> Iterator[str]:
     if theirs is None:
         yield f"{link.number}: linked, but not in the books"
         return
+    order = document.kind == DocumentKind.PURCHASE_ORDER
     for what, left, right in (
         ("total", document.total, theirs["Total"]),
         ("tax", document.tax, theirs["TotalTax"]),
-        ("number", document.number, theirs["InvoiceNumber"]),
-        ("status", "DRAFT", theirs["Status"]),
+        ("number", document.number, theirs["PurchaseOrderNumber" if order else "InvoiceNumber"]),
+        ("status", "AUTHORISED" if order else "DRAFT", theirs["Status"]),
     ):
         same = left == right if isinstance(left, str) else left == Decimal(right)
         if not same:
-            yield f"bill {link.number}: the {what} is {left} in the PSA and {right} in the books"
+            sides = f"{left} in the PSA and {right} in the books"
+            yield f"{document.kind} {link.number}: the {what} is {sides}"
+
+
+def _taken_problems(page: WorldPage) -> Iterator[str]:
+    """Each that was entered in the PSA is in the books, once; that both agree the balances tell."""
+    meant = page.settled["cards"] + page.settled["credits"]
+    rows = list(PaymentTaken.objects.select_related("document"))
+    if len(rows) != meant:
+        yield f"{len(rows)} payments were found in the PSA, not {meant}"
+    for row in rows:
+        if row.state != IN_STEP:
+            yield f"payment on {row.document.number}: {row.state}: {row.why}"
+    for item in Item.objects.exclude(state=Item.State.IN_STEP):
+        yield f"item {item.code}: {item.state}: {item.why}"
 
 
 def _double(both: Both) -> Iterator[str]:
@@ -185,6 +211,8 @@ def _others_held(page: WorldPage) -> Iterator[str]:
     for posting in Posting.objects.select_related("document", "organisation"):
         document, organisation = posting.document, posting.organisation
         kinds = posted_kinds(read_policy(organisation.settings if organisation else {}))
-        usual = IN_STEP if document.kind in kinds else SKIPPED
+        # An order of which all had come before anybody looked: its bill stands for it.
+        received = document.kind == DocumentKind.PURCHASE_ORDER and not document.balance
+        usual = IN_STEP if document.kind in kinds and not received else SKIPPED
         if posting.state != meant.get(document.number, usual):
             yield f"{document.kind} {document.number} is {posting.state}: {posting.why}"

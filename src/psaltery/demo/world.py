@@ -10,7 +10,7 @@ import msgspec
 
 from psaltery.adapters.sandboxing import Store
 from psaltery.adapters.xero.sandbox.state import same_ids
-from psaltery.demo import faults, money
+from psaltery.demo import faults, money, takings
 from psaltery.demo.books import Organisations
 from psaltery.demo.faults import Fault
 from psaltery.demo.psa import Psa
@@ -61,6 +61,7 @@ def _fill(psa_store: Store, books_store: Store, story: Story) -> WorldPage:
     books.fill()
     entered = books.enter(psa)
     settled = money.settle(books, entered)
+    settled |= takings.enter(psa)
     # After the money: a fault's invoices must not be paid by the story.
     made = faults.add(psa, books)
     return WorldPage(

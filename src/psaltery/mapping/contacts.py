@@ -24,6 +24,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "active"
     merged_into: str = ""
     linked_to: str = ""  # name of another company that it is already linked to
+    currency: str = ""  # in which the books bill it; "" where they don't say
 
 
 class Match(msgspec.Struct, frozen=True):

@@ -22,7 +22,14 @@ ACCOUNT_KEYS = {
     "any": "Everything else",
 }
 TAX_KEYS = {"tax_code": "Tax code", "exempt": "No tax"}
-TRACKING_KEYS = {"location": "Location", "department": "Department"}
+# Each that is mapped chooses an option; of two options of one category the first one's is taken.
+TRACKING_KEYS = {
+    "location": "Location",
+    "department": "Department",
+    "category": "Product category",
+    "work_type": "Work type",
+    "agreement_type": "Agreement type",
+}
 # A payment that was entered in the PSA: how it was paid, or who recorded it there.
 PAYMENT_KEYS = {
     "payment_method": "Payment method",
@@ -140,6 +147,9 @@ def tracking_keys(line: DocumentLine, document: Document) -> list[Key]:
     return [
         Key("location", line.location or document.location),
         Key("department", line.department or document.department),
+        Key("category", line.category),
+        Key("work_type", line.work_type),
+        Key("agreement_type", line.agreement_type or document.agreement_type),
     ]
 
 

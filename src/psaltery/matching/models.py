@@ -74,6 +74,8 @@ class PaymentTaken(models.Model):
     )
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     psa_payment_id = models.CharField(max_length=64)
+    # The PSA's credit memo that was applied, by its id there; "" for money.
+    credit_memo = models.CharField(max_length=64, blank=True)
     # What the PSA has.
     amount = models.DecimalField(**MONEY)
     paid_on = models.DateField(null=True)

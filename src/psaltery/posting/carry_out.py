@@ -455,14 +455,15 @@ def _reason(write: Write, problem: Problem, taken: Outcome | None) -> Reason:
 
 
 def _ways(write: Write, code: str) -> dict[str, str]:
-    """What a person may have done where the books refused to edit an invoice of ours."""
+    """What a person may have done where the books refused to edit an invoice."""
     ways = {
         "has_payments": ("credit_anew", Way.CREDIT),
         "status_not_editable": ("void_anew", Way.VOID),
     }
     link = write.planned.situation.link
-    if code not in ways or link is None or link.posted is None:
+    if code not in ways or link is None:
         return {}
     (name, way), number = ways[code], write.planned.row.number
-    words = plan(way, number, link.posted.number, cents(link.total), write.draft.total)
+    _, current = link.as_posted()
+    words = plan(way, number, current, cents(link.total), write.draft.total)
     return {name: words}

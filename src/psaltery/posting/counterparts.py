@@ -56,6 +56,7 @@ class Counterparts:
         return Linked(
             books_id=link.books_id,
             kind=link.books_kind,
+            number=link.number,
             fingerprint=link.fingerprint,
             status=status,
             has_money=row is not None and _has_money(row),

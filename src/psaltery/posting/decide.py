@@ -221,15 +221,15 @@ def _hold(situation: Situation, code: str, what: str) -> Hold:
 
 
 def _ways(situation: Situation) -> dict[str, Any]:
-    """What a person may have done about an invoice of ours that can't be edited, in words."""
+    """What a person may have done about an invoice that can't be edited, in words."""
     link, document = situation.link, situation.document
-    standing = (Status.AUTHORISED, Status.PAID)
-    if link is None or link.posted is None or link.posted.kind is not BooksKind.INVOICE:
+    if link is None or link.status not in (Status.AUTHORISED, Status.PAID):
         return {}
-    if link.status not in standing:
+    kind, current = link.as_posted()
+    if kind != BooksKind.INVOICE:
         return {}
     way, name = (Way.CREDIT_ONLY, "credit_it") if situation.gone else (Way.CREDIT, "credit_anew")
-    words = plan(way, document.number, link.posted.number, cents(link.total), document.total)
+    words = plan(way, document.number, current, cents(link.total), document.total)
     return {"plan": {name: words}}
 
 
@@ -335,10 +335,14 @@ _UNSURE = {
     "contact_taken": "{names} in {book} already stands for another company than {company}.",
 }
 
+_MAYBE = "{company} could be the contact {names} of {book}, which has its e-mail address."
+
 
 def _unsure(situation: Situation, company: Company, unsure: Unsure) -> Reason:
     names = ", ".join(candidate.name for candidate in unsure.candidates)
-    sentence = _UNSURE[unsure.why].format(
+    # Found by its address alone: that may be an accountant's who looks after several companies.
+    one = unsure.why == "contact_ambiguous" and len(unsure.candidates) == 1
+    sentence = (_MAYBE if one else _UNSURE[unsure.why]).format(
         company=company.name,
         book=situation.book.name,
         names=names,
@@ -394,11 +398,30 @@ def _new(situation: Situation) -> Decision:
     # Another connector or a person exported it: to post it as well would invoice it twice.
     if situation.document.posted and not situation.exported_by_us:
         return Skip("The PSA says that it was exported before, and not by Psaltery.")
-    locked = _locked(situation)
-    if locked is not None:
-        return locked
+    problem = _contact_currency(situation) or _locked(situation)
+    if problem is not None:
+        return problem
     shaped = build(situation)
     return Create(shaped, explain(situation, shaped)) if isinstance(shaped, Draft) else Hold(shaped)
+
+
+def _contact_currency(situation: Situation) -> Hold | None:
+    """The contact is billed in another currency: the books would take it, the customer may not."""
+    contact, document, book = situation.contact, situation.document, situation.book
+    currency = document.currency or book.base_currency
+    if contact is None or contact.currency in ("", currency):
+        return None
+    if "contact_currency" in situation.waived:
+        return None
+    reason = Reason(
+        code="contact_currency",
+        about=f"contact_currency:{contact.external_id}:{currency}",
+        subject=contact.name,
+        sentence=f"{contact.name} is billed in {contact.currency} in {book.name}, but the PSA "
+        f"bills it in {currency}.",
+        details={"contact_id": contact.external_id, "company_id": document.company_id},
+    )
+    return Hold((reason,))
 
 
 def _same_number(situation: Situation, existing: Existing) -> Decision:

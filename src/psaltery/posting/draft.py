@@ -16,7 +16,6 @@ from psaltery.mapping.lookup import (
     tax_key,
     tracking_keys,
 )
-from psaltery.mapping.products import item_code
 from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
 from psaltery.posting.kinds import kind_of
@@ -183,7 +182,7 @@ def _line(situation: Situation, line: DocumentLine) -> Shaped:
 
 def _item(situation: Situation, line: DocumentLine) -> str:
     wanted = situation.book.policy.items and line.source == "product"
-    return item_code(line.product) if wanted and line.product.strip() else ""
+    return situation.book.item_of(line.product) if wanted and line.product.strip() else ""
 
 
 def _description(line: DocumentLine, quantity: Decimal) -> str:
@@ -307,7 +306,8 @@ def _tracking(
     situation: Situation, line: DocumentLine, reasons: list[Reason]
 ) -> tuple[TrackingChoice, ...]:
     """One option for each key that the organisation maps; none for keys it does not use."""
-    chosen: list[TrackingChoice] = []
+    # A line takes one option of a category: https://developer.xero.com/documentation/api/accounting/types
+    chosen: dict[str, TrackingChoice] = {}
     for key in tracking_keys(line, situation.document):
         if not key.value or not situation.book.mappings.uses("tracking", key.kind):
             continue
@@ -316,10 +316,9 @@ def _tracking(
         if option is None or not option.active:
             reasons.append(_tracking_reason(situation, key.kind, key.value, choice, option))
             continue
-        chosen.append(
-            TrackingChoice(option.category_id, option.category, option.external_id, option.name)
-        )
-    return tuple(chosen)
+        choice_ = (option.category_id, option.category, option.external_id, option.name)
+        chosen.setdefault(option.category_id, TrackingChoice(*choice_))
+    return tuple(chosen.values())
 
 
 def _tracking_reason(

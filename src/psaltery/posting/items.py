@@ -13,14 +13,13 @@ import msgspec
 from django.db import transaction
 
 from psaltery.adapters.contract import Books
-from psaltery.adapters.errors import Rejected
+from psaltery.adapters.errors import BadSettings, Rejected
 from psaltery.audit.service import Decision as Told
-from psaltery.audit.service import record_decisions
+from psaltery.audit.service import record_change, record_decisions
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Lookup
 from psaltery.kit.clock import now
 from psaltery.kit.hashing import content_hash
-from psaltery.mapping.products import item_code
 from psaltery.mapping.service import source
 from psaltery.posting.attempts import Write, keep_on_hold
 from psaltery.posting.models import Item
@@ -30,6 +29,7 @@ from psaltery.records.psa import PURCHASES
 from psaltery.review.reasons import Reason
 
 _State = Item.State
+CHOSEN = "chosen"
 # What the catalogue says of a product: name, description, price.
 Known = tuple[str, str, Decimal | None]
 
@@ -41,11 +41,7 @@ def with_items(
 
     Raises the failures of the books; nothing is written of the documents then.
     """
-    needed = {
-        item_code(product): (product, line, write)
-        for write in writes
-        for product, line in _products(write)
-    }
+    needed = {product: (line, write) for write in writes for product, line in _products(write)}
     if not needed:
         return list(writes), 0
     items = _wanted(organisation, needed)
@@ -62,8 +58,9 @@ def with_items(
 def _products(write: Write) -> Iterable[tuple[str, DraftLine]]:
     """The products of a document with the line that each has become."""
     lines = {line.item_code: line for line in write.draft.lines if line.item_code}
+    book = write.planned.situation.book
     for one in write.planned.situation.document.lines:
-        line = lines.get(item_code(one.product)) if one.product else None
+        line = lines.get(book.item_of(one.product)) if one.product else None
         if line is not None:
             yield one.product, line
 
@@ -73,23 +70,27 @@ def _codes(write: Write) -> set[str]:
 
 
 def _wanted(
-    organisation: Organisation, needed: Mapping[str, tuple[str, DraftLine, Write]]
+    organisation: Organisation, needed: Mapping[str, tuple[DraftLine, Write]]
 ) -> list[Item]:
     """A row for each item that is needed, with the account and tax of the line that needs it."""
-    rows = {
-        row.code: row for row in Item.objects.filter(organisation=organisation, code__in=needed)
-    }
-    known = _catalogue(product for product, _, _ in needed.values())
-    items = []
-    for code, (product, line, write) in needed.items():
-        item = rows.get(code) or Item(organisation=organisation, product=product, code=code)
+    codes = {product: line.item_code for product, (line, _) in needed.items()}
+    mine = Item.objects.filter(organisation=organisation)
+    rows = {row.product: row for row in mine.filter(product__in=needed)}
+    # Two products that are written alike but for blanks have one code, and are one item.
+    alike = {row.code: row for row in mine.filter(code__in=codes.values()).exclude(how=CHOSEN)}
+    known = _catalogue(needed)
+    items: dict[str, Item] = {}
+    for product, (line, write) in needed.items():
+        code = codes[product]
+        item = items.get(code) or rows.get(product) or alike.get(code)
+        item = item or Item(organisation=organisation, product=product, code=code)
+        items[code] = item
         side = "purchase" if write.planned.situation.document.kind in PURCHASES else "sales"
         # Only the first time: later changes of a mapping must not move what an item is booked to.
         if not getattr(item, side):
             setattr(item, side, {"account_code": line.account_code, "tax_type": line.tax_type})
         _describe(item, known.get(product), line.description)
-        items.append(item)
-    return items
+    return list(items.values())
 
 
 def _catalogue(products: Iterable[str]) -> dict[str, Known]:
@@ -139,7 +140,8 @@ def _mark(item: Item) -> str:
 
 
 def _is_settled(item: Item) -> bool:
-    return bool(item.books_id) and (item.how == "found" or item.written == _mark(item))
+    theirs = item.how in ("found", CHOSEN)
+    return bool(item.books_id) and (theirs or item.written == _mark(item))
 
 
 def _make(items: Sequence[Item], books: Books) -> None:
@@ -149,12 +151,17 @@ def _make(items: Sequence[Item], books: Books) -> None:
     for item in fresh:
         if one := found.get(item.code.casefold()):
             # One that we had asked for before is ours: its answer was lost.
-            item.books_id, item.how = one.external_id, "created" if item.pk else "found"
+            ours = "created" if item.pk else "found"
+            item.books_id, item.how = one.external_id, CHOSEN if item.how == CHOSEN else ours
         # A bookkeeper's own: used as it is, and never brought in step with the catalogue.
-        if item.how == "found":
+        if item.how == "found" or (item.how == CHOSEN and one):
             item.state, item.why = _State.IN_STEP, ""
+        elif item.how == CHOSEN:
+            item.state = _State.HELD
+            item.why = "It is not there any more: choose another item for the product."
         item.save()
-    items = [item for item in items if not _is_settled(item)]
+    # Never made: somebody chose it because it was there.
+    items = [item for item in items if item.how != CHOSEN and not _is_settled(item)]
     for action in (Action.CREATE, Action.UPDATE):
         some = [item for item in items if bool(item.books_id) == (action is Action.UPDATE)]
         for start in range(0, len(some), books.batch_size):
@@ -211,7 +218,42 @@ def _reason(item: Item) -> Reason:
         about=f"item:{item.code}",
         subject=item.code,
         sentence=f"{item.organisation.name} refused the item {item.code}: {item.why}",
+        details={"product": item.product},
     )
+
+
+def choose(organisation: Organisation, product: str, code: str, books: Books) -> str:
+    """From now on lines of a product name this item of the books; its code as the books write it.
+
+    With no code the product has an item of its own again, made when a line next needs it. Raises
+    BadSettings where the product or the item is not known, and the failures of the books.
+    """
+    product, code = product.strip(), code.strip()
+    _check_product(organisation, product)
+    found = books.find_items([code]) if code else ()
+    if code and not found:
+        raise BadSettings(f"{organisation.name} has no item “{code}”.", which="code")
+    with transaction.atomic():
+        rows = Item.objects.filter(organisation=organisation, product=product)
+        if not code:
+            rows.filter(how=CHOSEN).delete()
+            sentence = f"{product} has an item of its own in {organisation.name} again."
+        else:
+            chosen = {"code": found[0].number, "books_id": found[0].external_id, "how": CHOSEN}
+            settled = {"state": _State.IN_STEP, "why": "", "written": ""}
+            rows.update_or_create(
+                organisation=organisation, product=product, defaults=chosen | settled
+            )
+            sentence = f"{product} is the item {found[0].number} in {organisation.name}."
+        record_change(sentence, source=source(organisation), operation="item.choose")
+    return sentence
+
+
+def _check_product(organisation: Organisation, product: str) -> None:
+    """Raises BadSettings where nobody sells such a product: a slip would never match a line."""
+    known = Item.objects.filter(organisation=organisation, product=product).exists()
+    if not known and not Lookup.objects.filter(list="catalog_items", code=product).exists():
+        raise BadSettings(f"The PSA has no product “{product}”.", which="product")
 
 
 def forget(organisation: Organisation, problems: Sequence[Problem]) -> None:

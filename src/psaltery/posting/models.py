@@ -204,7 +204,7 @@ class Item(models.Model):
     sales = models.JSONField(default=dict)
     purchase = models.JSONField(default=dict)
     books_id = models.CharField(max_length=100, blank=True)
-    how = models.CharField(max_length=16, blank=True)  # created, found
+    how = models.CharField(max_length=16, blank=True)  # created, found, chosen (by a person)
     written = models.CharField(max_length=64, blank=True)  # hash of what the books were told
     state = models.CharField(max_length=10, choices=State, default=State.WANTED)
     why = models.TextField(blank=True)
@@ -213,6 +213,11 @@ class Item(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organisation", "product"], name="one_item_a_product"),
-            models.UniqueConstraint(fields=["organisation", "code"], name="one_item_a_code"),
+            # Several products may be one item of the books, where a person says so.
+            models.UniqueConstraint(
+                fields=["organisation", "code"],
+                condition=~Q(how="chosen"),
+                name="one_item_a_code",
+            ),
         ]
         ordering = ["product"]

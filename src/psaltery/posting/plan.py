@@ -20,7 +20,7 @@ from psaltery.mapping.contacts import Candidate, reference
 from psaltery.mapping.lookup import Entry, Mappings
 from psaltery.mapping.models import ContactLink, Mapping
 from psaltery.posting.counterparts import Counterparts
-from psaltery.posting.models import Attempt, Link, Posting
+from psaltery.posting.models import Attempt, Item, Link, Posting
 from psaltery.posting.orders import billed
 from psaltery.posting.policy import read_policy
 from psaltery.posting.situation import (
@@ -45,13 +45,15 @@ class Planned(msgspec.Struct):
 
 
 def read_book(organisation: Organisation) -> Book:
-    """One organisation as decisions need it; four queries."""
+    """One organisation as decisions need it; four queries, five with items."""
     # Lines name accounts by code; bank accounts in Xero may have none and can't be on a line.
     accounts = LedgerAccount.objects.filter(organisation=organisation).exclude(code="")
     rates = LedgerTaxRate.objects.filter(organisation=organisation)
     options = LedgerTrackingOption.objects.filter(organisation=organisation)
     mappings = Mapping.objects.filter(organisation=organisation)
     locks = [day for day in (organisation.period_lock_on, organisation.year_lock_on) if day]
+    policy = read_policy(organisation.settings)
+    chosen = Item.objects.filter(organisation=organisation, how="chosen")
     return Book(
         id=organisation.pk,
         name=organisation.name,
@@ -74,7 +76,8 @@ def read_book(organisation: Organisation) -> Book:
         mappings=Mappings(
             (m.list, m.key_kind, m.key, Entry(m.pk, m.version, m.target)) for m in mappings
         ),
-        policy=read_policy(organisation.settings),
+        policy=policy,
+        items=dict(chosen.values_list("product", "code")) if policy.items else {},
         locked_until=max(locks, default=None),
     )
 
@@ -243,5 +246,5 @@ def _candidate(row: Customer, owner: str) -> Candidate:
     return Candidate(
         external_id=row.external_id, name=row.name, name_key=row.name_key, email=row.email,
         account_number=row.account_number, contact_number=row.contact_number, state=row.state,
-        merged_into=row.merged_into, linked_to=owner,
+        merged_into=row.merged_into, linked_to=owner, currency=row.currency,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import msgspec
 
 from psaltery.mapping.contacts import Candidate
 from psaltery.mapping.lookup import Mappings
+from psaltery.mapping.products import item_code
 from psaltery.posting.policy import Policy
 from psaltery.records.books import Status
 from psaltery.records.drafts import Draft
@@ -52,6 +53,11 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     mappings: Mappings
     policy: Policy
     locked_until: date | None = None
+    items: Mapping[str, str] = {}  # the item's code of products for which a person has chosen it
+
+    def item_of(self, product: str) -> str:
+        """The code that a product has among the items of the books."""
+        return self.items.get(product) or item_code(product)
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +65,7 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
 
     books_id: str
     kind: str = ""  # a BooksKind
+    number: str = ""  # in the books
     fingerprint: str  # of the PSA document as it was posted
     status: Status
     has_money: bool  # payments or credits are applied to it
@@ -66,6 +73,11 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
     tax: Decimal
     revert: bool = False  # a person wants our version written again
     posted: Draft | None = None  # what we wrote; None when it was adopted
+
+    def as_posted(self) -> tuple[str, str]:
+        """Its kind and number in the books; an adopted one was written by somebody else."""
+        posted = self.posted
+        return (posted.kind, posted.number) if posted else (self.kind, self.number)
 
 
 class Twin(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,7 +77,11 @@ CATALOGUE: dict[str, Entry] = {
         "Choose another option, or restore it in the books.",
         "map_tracking",
     ),
-    "item_invalid": _e("The item code is not in the books", "Create the item, or unmap it."),
+    "item_invalid": _e(
+        "The item code is not in the books",
+        "Create the item in the books, or choose another one for the product on the page of items.",
+        "choose_item",
+    ),
     # Who it is for
     "company_unknown": _e(
         "The company has not been read from the PSA yet",
@@ -111,6 +115,14 @@ CATALOGUE: dict[str, Entry] = {
         "Restore it with one click, or link the company to another contact.",
         "restore_contact",
         "link_contact",
+    ),
+    "contact_currency": _e(
+        "The contact is billed in another currency",
+        "Change the contact's currency in the books, link another contact, or post it all the "
+        "same.",
+        "link_contact",
+        "post_anyway",
+        "skip",
     ),
     "contact_merged": _e("The contact was merged", "Link the survivor.", "link_contact"),
     "contact_number_taken": _e(

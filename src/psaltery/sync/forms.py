@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from django import forms
@@ -15,6 +15,7 @@ from psaltery.connections.models import Budget, Feed, Organisation
 from psaltery.ledger.models import LedgerAccount, LedgerBrandingTheme
 from psaltery.mapping.service import account_problem
 from psaltery.posting.policy import Policy, read_policy
+from psaltery.posting.queries import books_organisations
 from psaltery.posting.rates import fixed_rates
 from psaltery.records.books import Status
 from psaltery.sync.organisations import Wanted, interval_text
@@ -82,7 +83,8 @@ class OrganisationForm(forms.Form):
     )
     psa_payments = _switch(
         "Payments entered in the PSA become payments",
-        "Map the account of each payment method first. Ours are never sent back.",
+        "Map the account of each payment method first. Credit memos applied there are applied in "
+        "the books too. Ours are never sent back.",
     )
     create_contacts = _switch(
         "Create contacts that the books don't have",
@@ -247,3 +249,24 @@ def _banks(organisation: Organisation) -> list[tuple[str, str]]:
 def _themes(organisation: Organisation) -> list[tuple[str, str]]:
     rows = LedgerBrandingTheme.objects.filter(organisation=organisation, active=True)
     return [("", "The books' own choice"), *((row.external_id, row.name) for row in rows)]
+
+
+class ItemForm(forms.Form):
+    """Which item of the books a product is."""
+
+    organisation = forms.ModelChoiceField(Organisation.objects.none(), empty_label="Choose")
+    product = forms.CharField(
+        label="Product", help_text="As the PSA identifies it.", max_length=128
+    )
+    code = forms.CharField(
+        label="Item of the books",
+        help_text="Its code there. Empty: the product has an item of its own again.",
+        max_length=30,
+        required=False,
+    )
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        numbers = [int(number) for number, _ in books_organisations()]
+        rows = Organisation.objects.filter(pk__in=numbers)
+        cast("forms.ModelChoiceField[Organisation]", self.fields["organisation"]).queryset = rows

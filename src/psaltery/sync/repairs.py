@@ -325,12 +325,14 @@ def _other(organisation: Organisation, kind: BooksKind, books_id: str) -> Any:
 
 def _post_anyway(card: Card, answers: Answers) -> str:
     """The person has looked: what the card says does not hold this document any more."""
-    document = document_of(card)
-    posting = Posting.objects.get(document=document)
-    # This code alone: whatever else is wrong with the document still holds it.
-    posting.waived = sorted({*posting.waived, card.code})
-    posting.save(update_fields=["waived"])
-    return f"{document.number} is posted all the same"
+    rows = list(Posting.objects.filter(document__in=card.blocked.values("document")))
+    for posting in rows:
+        # This code alone: whatever else is wrong with the document still holds it.
+        posting.waived = sorted({*posting.waived, card.code})
+        posting.save(update_fields=["waived"])
+    if len(rows) > 1:
+        return f"{len(rows)} documents are posted all the same"
+    return f"{document_of(card).number} is posted all the same"
 
 
 def _renumber(card: Card, answers: Answers) -> str:

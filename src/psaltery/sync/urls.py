@@ -8,6 +8,7 @@ app_name = "sync"
 
 urlpatterns = [
     path("items/", views.items, name="items"),
+    path("items/choose/", views.choose_item, name="choose_item"),
     path("organisations/<int:number>/settings/", views.organisation, name="organisation"),
     path("organisations/<int:number>/read/<str:name>/", views.read_feed, name="read_feed"),
     path("organisations/<int:number>/pause/", views.pause, name="pause"),

@@ -6,6 +6,7 @@ import csv
 from datetime import date, timedelta
 from io import StringIO
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -30,8 +31,9 @@ from psaltery.posting.models import Item, Posting
 from psaltery.review.models import IS_EXCEPTION, Card
 from psaltery.sync import backfill, calls, force, organisations
 from psaltery.sync import estimate as estimates
+from psaltery.sync import items as items_of
 from psaltery.sync.forecast import Estimate
-from psaltery.sync.forms import FEED, POLICY, OrganisationForm
+from psaltery.sync.forms import FEED, POLICY, ItemForm, OrganisationForm
 from psaltery.web import charts
 from psaltery.web.format import amount_text, badge, when
 from psaltery.web.lists import Choice, Column, Empty, ListPage
@@ -75,15 +77,14 @@ def _save(request: HttpRequest, number: int) -> HttpResponse:
 def _sentence(changed: organisations.Changed) -> str:
     if not changed.words:
         return "Nothing was changed."
-    words = f"Saved: {'; '.join(changed.words)}."
-    if not changed.released:
-        return words
-    many = (
-        "1 held document goes"
-        if changed.released == 1
-        else f"{changed.released:,} held documents go"
-    )
-    return f"{words} {many} again."
+    return f"Saved: {'; '.join(changed.words)}.{_again(changed.released)}"
+
+
+def _again(released: int) -> str:
+    if not released:
+        return ""
+    many = "1 held document goes" if released == 1 else f"{released:,} held documents go"
+    return f" {many} again."
 
 
 def _feeds(row: Organisation) -> list[Feed]:
@@ -399,13 +400,16 @@ ITEM_TONES = {"in_step": "good", "held": "bad"}
 @may_view
 def items(request: HttpRequest) -> HttpResponseBase:
     """Products of the PSA that are items of the books."""
+    writes = person_of(request).may(Role.BOOKKEEPER)
+    # Who only looks is led nowhere that would turn them away.
+    address = _item_address if writes else ""
     return ListPage(
         Item.objects.select_related("organisation"),
         title="Items",
         noun="items",
         singular="item",
         columns=[
-            Column("product", "Product", detail="name", sort="product"),
+            Column("product", "Product", link=address, detail="name", sort="product"),
             Column("organisation.name", "Organisation"),
             Column("code", "Code in the books"),
             Column("state", "State", html=_item_state, value=lambda row: row.state),
@@ -421,6 +425,8 @@ def items(request: HttpRequest) -> HttpResponseBase:
             ),
         ],
         order="product",
+        above="sync/items_above.html",
+        extra={"writes": writes},
         empty=Empty(
             "No product is an item yet",
             "Switch items on in an organisation's settings: each is created when a line first "
@@ -435,4 +441,33 @@ def _item_state(row: Item) -> SafeString:
 
 
 def _made_by(row: Item) -> str:
-    return {"created": "by Psaltery", "found": "in the books before"}.get(row.how, "")
+    words = {
+        "created": "by Psaltery",
+        "found": "in the books before",
+        "chosen": "chosen by a person",
+    }
+    return words.get(row.how, "")
+
+
+def _item_address(row: Item) -> str:
+    chosen = urlencode({"organisation": row.organisation_id, "product": row.product})
+    return f"{reverse('sync:choose_item')}?{chosen}"
+
+
+@may_write
+def choose_item(request: HttpRequest) -> HttpResponse:
+    """Say which item of the books a product is."""
+    form = ItemForm(request.POST or None, initial=request.GET.dict())
+    if request.method == "POST" and form.is_valid():
+        try:
+            sentence, released = items_of.choose(**form.cleaned_data)
+        except BadSettings as failure:
+            form.add_error(failure.which if failure.which in form.fields else None, str(failure))
+        except Failure as failure:
+            form.add_error(None, str(failure))
+        else:
+            messages.success(request, f"{sentence}{_again(released)}")
+            return redirect("sync:items")
+    crumbs = [("Items", reverse("sync:items"))]
+    values = {"title": "Choose an item", "crumbs": crumbs, "form": form}
+    return render(request, "sync/item.html", values)

@@ -204,6 +204,14 @@ class XeroBooks:
         found = client.payments_on(self._api, invoice_id).records
         return tuple(map(translate.payment, found))
 
+    def touches_of(self, credit_id: str) -> tuple[Settlement, ...]:
+        """Allocations and refunds of a credit note; a removed allocation is missing."""
+        notes = client.credit_note(self._api, credit_id)
+        if notes is None or not notes.records:
+            return ()
+        touches = translate.credit_note(notes.records[0])
+        return tuple(one for one in touches if isinstance(one, Settlement))
+
     def remove_payment(self, payment_id: str, key: str) -> None:
         """Delete a payment. Raises Rejected with Xero's reason when it stays."""
         answer = client.delete_payment(self._api, payment_id, key)

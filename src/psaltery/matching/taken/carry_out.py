@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,19 +18,20 @@ from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
 from psaltery.matching.models import PaymentBack, PaymentsToRead, PaymentTaken
+from psaltery.matching.taken import credits
+from psaltery.matching.taken.credits import Apply, CreditFacts
 from psaltery.matching.taken.decide import (
     Ask,
     Decision,
     Done,
     Enter,
-    Facts,
     Found,
     Remove,
     Taken,
     Wait,
     decide,
 )
-from psaltery.matching.taken.facts import invoice_facts
+from psaltery.matching.taken.facts import credit_facts, invoice_facts
 from psaltery.matching.taken.service import OPEN, reference
 from psaltery.posting.attempts import tell
 from psaltery.records.books import Settlement
@@ -91,8 +93,10 @@ def read(document: Document, psa: Psa) -> bool:
         return False
     # What we wrote to the PSA is the books' money: taken over it would be paid twice there.
     own = {back.psa_payment_id, *(one["payment_id"] for one in back.credits)} if back else set()
+    # A person's record of a credit that the books have by now counts as ours too, and stays known.
+    own -= set(document.payments_taken.values_list("psa_payment_id", flat=True))
     with transaction.atomic():
-        _remember(document, [one for one in shown if _is_taken(one) and one.external_id not in own])
+        _remember(document, [one for one in shown if one.amount and one.external_id not in own])
         # By its moment: what was asked for again while we read stays.
         PaymentsToRead.objects.filter(pk=document.pk, asked_at=asked.asked_at).delete()
     return True
@@ -101,11 +105,6 @@ def read(document: Document, psa: Psa) -> bool:
 def _in_doubt(back: PaymentBack | None) -> bool:
     doubtful = (PaymentBack.State.WRITING, PaymentBack.State.UNCERTAIN)
     return back is not None and back.state in doubtful
-
-
-def _is_taken(payment: PsaPayment) -> bool:
-    """Money, not a credit memo that was applied."""
-    return not payment.credit_id and payment.amount != ZERO
 
 
 def _remember(document: Document, shown: Sequence[PsaPayment]) -> None:
@@ -119,6 +118,7 @@ def _remember(document: Document, shown: Sequence[PsaPayment]) -> None:
                 document=document,
                 organisation_id=document.link.organisation_id,
                 psa_payment_id=payment.external_id,
+                credit_memo=payment.credit_id,
             )
         _update(row, payment)
     # Listed before and not now: somebody removed it in the PSA.
@@ -130,7 +130,8 @@ def _remember(document: Document, shown: Sequence[PsaPayment]) -> None:
 
 def _update(row: PaymentTaken, payment: PsaPayment) -> None:
     row.amount, row.paid_on, row.gone = payment.amount, payment.paid_on, False
-    row.method, row.taken_by = payment.method[:128], payment.source[:64]
+    row.method = "Credit memo" if payment.credit_id else payment.method[:128]
+    row.taken_by = payment.source[:64]
     _wake(row)
 
 
@@ -171,15 +172,17 @@ def carry_out(document: Document, books: Books) -> int:
                 decision = _step(row, books)
                 if isinstance(decision, Ask):
                     asks.append(decision)
-                if not isinstance(decision, Enter | Remove):
+                if not isinstance(decision, Enter | Remove | Apply):
                     break
                 written += 1
     _cards(document, rows[0].organisation, asks)
     return written
 
 
-def _step(row: PaymentTaken, books: Books) -> Decision | None:
+def _step(row: PaymentTaken, books: Books) -> Decision | Apply | None:
     """One decision, carried out; None where it must be looked up later or was refused."""
+    if row.credit_memo:
+        return _credit_step(row, books)
     # Asked each time, never from the mirror: the books refuse no second payment, so that this look
     # is all that keeps one from being entered twice.
     payments = books.payments_on(row.document.link.books_id)
@@ -189,7 +192,7 @@ def _step(row: PaymentTaken, books: Books) -> Decision | None:
     decision = decide(_taken(row), facts)
     match decision:
         case Enter() | Remove():
-            return _write(row, decision, facts, books)
+            return _write(row, decision, facts.account_id, books)
         case Found(payment, ours, why):
             row.books_payment_id, row.ours = payment.external_id, ours
             row.posted_amount, row.posted_on = payment.amount, payment.paid_on
@@ -198,14 +201,33 @@ def _step(row: PaymentTaken, books: Books) -> Decision | None:
             _tell(row, f"{row.document.number}: {why}")
             # What the books have may be of another amount: then ours is replaced.
             return _step(row, books) if ours else decision
+    return decision if _stands(row, decision) else None
+
+
+def _credit_step(row: PaymentTaken, books: Books) -> Decision | Apply | None:
+    """The same for a credit memo that was applied."""
+    facts = credit_facts(row, books)
+    if row.state in _DOUBTFUL and not _credit_looked_up(row, facts):
+        return None
+    decision = credits.decide(_taken(row), facts)
+    if isinstance(decision, Apply):
+        return _write(row, decision, "", books)
+    if isinstance(decision, Done):
+        # From now on the books lead, as they do with every other credit.
+        row.posted_amount = row.amount
+    return decision if _stands(row, decision) else None
+
+
+def _stands(row: PaymentTaken, decision: Done | Wait | Ask) -> bool:
+    """Nothing is to be written: kept with its reason; False when the payment changed meanwhile."""
+    match decision:
         case Done(why):
-            settled = _settle(row, _State.REMOVED if row.gone else _State.IN_STEP, why)
+            return _settle(row, _State.REMOVED if row.gone else _State.IN_STEP, why)
         case Wait(why):
             # It waits for the books: what changes there has it decided about again.
-            settled = _settle(row, _State.HELD, why)
+            return _settle(row, _State.HELD, why)
         case Ask(_, sentence):
-            settled = _settle(row, _State.HELD, sentence)
-    return decision if settled else None
+            return _settle(row, _State.HELD, sentence)
 
 
 def _taken(row: PaymentTaken) -> Taken:
@@ -225,8 +247,8 @@ def _taken(row: PaymentTaken) -> Taken:
 
 
 def _write(
-    row: PaymentTaken, decision: Enter | Remove, facts: Facts, books: Books
-) -> Decision | None:
+    row: PaymentTaken, decision: Enter | Remove | Apply, account_id: str, books: Books
+) -> Decision | Apply | None:
     with begin_writes_within(BEGIN_WITHIN):
         # Inside the time limit, which counts from before the booking.
         key = str(uuid.uuid4())
@@ -234,7 +256,9 @@ def _write(
             return None
         try:
             if isinstance(decision, Enter):
-                _enter(row, decision, facts.account_id, key, books)
+                _enter(row, decision, account_id, key, books)
+            elif isinstance(decision, Apply):
+                _apply(row, decision, key, books)
             else:
                 books.remove_payment(decision.payment_id, key)
                 _removed(row)
@@ -249,7 +273,7 @@ def _write(
     return decision
 
 
-def _book(row: PaymentTaken, decision: Enter | Remove, key: str) -> bool:
+def _book(row: PaymentTaken, decision: Enter | Remove | Apply, key: str) -> bool:
     """Commit 1: the intent. False when another process has it."""
     intent = {"action": type(decision).__name__, "key": key, **msgspec.to_builtins(decision)}
     # Of two processes only one changes the row; the other one finds it being written. And nothing
@@ -286,6 +310,15 @@ def _enter(row: PaymentTaken, decision: Enter, account_id: str, key: str, books:
     )
     if not _stand(row, _State.WAITING, "Written; looking whether anything is left.", sentence):
         _overtaken(row, outcome.external_id, books)
+
+
+def _apply(row: PaymentTaken, decision: Apply, key: str, books: Books) -> None:
+    books.allocate(decision.credit_id, row.document.link.books_id, decision.amount, key)
+    sentence = (
+        f"{row.document.number}: {decision.amount:,.2f} of the credit memo that was applied in the "
+        f"PSA was applied in {row.organisation.name}."
+    )
+    _stand(row, _State.WAITING, "Written; looking whether anything is left.", sentence)
 
 
 def _overtaken(row: PaymentTaken, payment_id: str, books: Books) -> None:
@@ -334,6 +367,16 @@ def _looked_up(row: PaymentTaken, payments: Sequence[Settlement]) -> bool:
     if row.booked_at is not None and row.booked_at > now() - GRACE:
         return False
     sentence = f"{row.document.number}: the payment never arrived; it is decided about again."
+    return _stand(row, _State.WAITING, "It never arrived; it is decided about again.", sentence)
+
+
+def _credit_looked_up(row: PaymentTaken, facts: CreditFacts) -> bool:
+    """The same for an allocation: it arrived where more lies on the invoice than before it."""
+    if facts.applied > Decimal(row.intent.get("before", 0)):
+        return _stand(row, _State.WAITING, "It had arrived.")
+    if row.booked_at is not None and row.booked_at > now() - GRACE:
+        return False
+    sentence = f"{row.document.number}: the credit never arrived; it is decided about again."
     return _stand(row, _State.WAITING, "It never arrived; it is decided about again.", sentence)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
+
 from psaltery.adapters.contract import Books
 from psaltery.connections.models import Organisation
 from psaltery.ledger.models import LedgerAccount
@@ -10,9 +12,12 @@ from psaltery.mapping.lookup import Entry, Mappings, payment_keys
 from psaltery.mapping.models import Mapping
 from psaltery.mapping.service import payment_account_problem
 from psaltery.matching.models import PaymentBack, PaymentTaken
+from psaltery.matching.taken.credits import CreditFacts
 from psaltery.matching.taken.decide import Facts, InBooks
+from psaltery.posting.models import Link
 from psaltery.records.books import Settlement, Status
 from psaltery.records.drafts import BooksKind
+from psaltery.records.money import ZERO
 
 
 def invoice_facts(row: PaymentTaken, payments: Sequence[Settlement], books: Books) -> Facts:
@@ -81,3 +86,41 @@ def account_for(row: PaymentTaken) -> tuple[str, str]:
 def _mappings(organisation: Organisation) -> Mappings:
     rows = Mapping.objects.filter(organisation=organisation, list="payment")
     return Mappings((m.list, m.key_kind, m.key, Entry(m.pk, m.version, m.target)) for m in rows)
+
+
+def credit_facts(row: PaymentTaken, books: Books) -> CreditFacts:
+    """Ask the books for both documents and for what lies of the one on the other."""
+    link = (
+        Link.objects.select_related("organisation")
+        .filter(
+            document__connection=row.document.connection,
+            document__external_id=row.credit_memo,
+            books_kind=BooksKind.CREDIT_NOTE,
+        )
+        .first()
+    )
+    facts = CreditFacts(books=row.organisation.name, replaced=_replaced(row))
+    if link is None:
+        return facts
+    if link.organisation_id != row.organisation_id:
+        return msgspec.structs.replace(facts, elsewhere=link.organisation.name)
+    invoice_id = row.document.link.books_id
+    note = books.get_document(BooksKind.CREDIT_NOTE, link.books_id)
+    invoice = books.get_document(BooksKind.INVOICE, invoice_id)
+    active = [one for one in books.touches_of(link.books_id) if one.state == "active"]
+    return msgspec.structs.replace(
+        facts,
+        note_id=link.books_id,
+        note_number=link.number,
+        note_status=note.status if note else Status.UNKNOWN,
+        left=note.amount_due if note else ZERO,
+        status=invoice.status if invoice else Status.UNKNOWN,
+        due=invoice.amount_due if invoice else ZERO,
+        applied=sum((one.amount for one in active if one.invoice_id == invoice_id), ZERO),
+    )
+
+
+def _replaced(row: PaymentTaken) -> bool:
+    """Somebody took it off and applied it anew: the PSA has another record of it."""
+    others = PaymentTaken.objects.filter(document=row.document, credit_memo=row.credit_memo)
+    return others.filter(gone=False).exclude(pk=row.pk).exists()

@@ -14,7 +14,9 @@ from psaltery.records.psa import DocumentLine
 def uses(organisation: Organisation, since: date) -> list[Use]:
     """What payments ask the mapping of accounts for: method and source, as a line carries them."""
     rows = (
-        PaymentTaken.objects.filter(organisation=organisation, gone=False, paid_on__gte=since)
+        PaymentTaken.objects.filter(
+            organisation=organisation, gone=False, credit_memo="", paid_on__gte=since
+        )
         .order_by()
         .values("document", "document__currency", "method", "taken_by")
         .annotate(sum=Sum("amount"), count=Count("pk"))

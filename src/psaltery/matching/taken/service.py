@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 from psaltery.audit.service import record_change
 from psaltery.connections.models import Connection, Organisation
 from psaltery.kit.clock import now
-from psaltery.matching.models import PaymentsToRead, PaymentTaken
+from psaltery.matching.models import PaymentBack, PaymentsToRead, PaymentTaken
 from psaltery.posting.models import Link
 from psaltery.posting.policy import read_policy
 from psaltery.records.drafts import BooksKind
@@ -47,7 +47,7 @@ def psa_changed(connection: Connection, document_ids: Iterable[int]) -> set[int]
     )
     # Also where the sums agree: of two payments one may have gone and another come.
     followed = links.filter(document__payments_taken__isnull=False)
-    return _ask({*_documents(_unexplained(links)), *_documents(followed)})
+    return _ask({*_unknown(links), *_documents(followed)})
 
 
 def books_changed(organisation: Organisation, invoice_ids: Iterable[str]) -> set[int]:
@@ -64,27 +64,64 @@ def books_changed(organisation: Organisation, invoice_ids: Iterable[str]) -> set
 def switched_on(organisation: Organisation) -> None:
     """From now on payments of the PSA are wanted: those there already are read."""
     links = Link.objects.filter(organisation=organisation, books_kind=BooksKind.INVOICE)
-    _ask(_documents(_unexplained(links)))
+    _ask(_unknown(links))
 
 
 def linked(organisation: Organisation, document_ids: Iterable[int]) -> bool:
     """Documents were linked: somebody may have taken money for them in the PSA before."""
     if not wanted(organisation):
         return False
-    links = Link.objects.filter(
-        organisation=organisation, document_id__in=list(document_ids), books_kind="invoice"
+    links = Link.objects.filter(organisation=organisation, document_id__in=list(document_ids))
+    woken = _memos_linked(organisation, links.filter(books_kind=BooksKind.CREDIT_NOTE))
+    asked = _ask(_unknown(links.filter(books_kind=BooksKind.INVOICE)))
+    return woken or bool(asked)
+
+
+def _memos_linked(organisation: Organisation, notes: QuerySet[Link]) -> bool:
+    """Credit memos came to the books: what was applied of them in the PSA has waited for that."""
+    memos = list(notes.values_list("document__external_id", flat=True))
+    # Nearly always there is none, and it costs no write.
+    rows = PaymentTaken.objects.filter(
+        organisation=organisation, state=_State.HELD, credit_memo__in=memos
     )
-    return bool(_ask(_documents(_unexplained(links))))
+    return bool(memos) and bool(rows.update(state=_State.WAITING, changed_at=now()))
 
 
 def _documents(links: QuerySet[Link]) -> set[int]:
     return set(links.values_list("document_id", flat=True))
 
 
+def _unknown(links: QuerySet[Link]) -> set[int]:
+    """Documents whose payments or credits in the PSA are not all known."""
+    return _documents(_unexplained(links)) | _with_unknown_credits(links)
+
+
+def _with_unknown_credits(links: QuerySet[Link]) -> set[int]:
+    """Those on which more or less credit was applied in the PSA than we know of."""
+    # Few have any: looked at one by one, since ours are kept as a list.
+    some = links.exclude(document__credits=0).select_related("document")
+    taken: dict[int, dict[str, Decimal]] = {}
+    rows = PaymentTaken.objects.filter(document__in=some.values("document"), gone=False)
+    for row in rows.exclude(credit_memo=""):
+        taken.setdefault(row.document_id, {})[row.psa_payment_id] = row.amount
+    return {
+        link.document_id
+        for link in some
+        if _credits_known(link, taken.get(link.document_id, {})) != link.document.credits
+    }
+
+
+def _credits_known(link: Link, taken: dict[str, Decimal]) -> Decimal:
+    back = PaymentBack.objects.filter(pk=link.document_id).first()
+    # By the record in the PSA: a person's that the books have too is in both lists.
+    ours = {one["payment_id"]: Decimal(one["amount"]) for one in back.credits} if back else {}
+    return sum({**taken, **ours}.values(), Decimal(0))
+
+
 def _unexplained(links: QuerySet[Link]) -> QuerySet[Link]:
     """Those whose payments in the PSA are not all known: ours, and those taken over already."""
     taken = (
-        PaymentTaken.objects.filter(document=OuterRef("document"), gone=False)
+        PaymentTaken.objects.filter(document=OuterRef("document"), gone=False, credit_memo="")
         .order_by()
         .values("document")
         .annotate(sum=Sum("amount"))

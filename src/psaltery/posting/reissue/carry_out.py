@@ -25,6 +25,7 @@ from psaltery.posting.draft import build, explain
 from psaltery.posting.models import Attempt, Link, Posting, Reissue
 from psaltery.posting.plan import Planned, gather
 from psaltery.posting.reissue import steps
+from psaltery.posting.reissue.adopted import as_in_books
 from psaltery.posting.reissue.steps import (
     Allocate,
     Done,
@@ -186,8 +187,9 @@ def _draft(row: Reissue, step: Step, facts: Facts, address: Address) -> Draft | 
 
 
 def _posted(row: Reissue) -> Draft | None:
-    draft = Link.objects.values_list("draft", flat=True).get(document=row.document)
-    return msgspec.convert(draft, Draft, strict=False) if draft else None
+    """The invoice as it is in the books: as we wrote it, else as the mirror has it."""
+    link = Link.objects.select_related("organisation").get(document=row.document)
+    return msgspec.convert(link.draft, Draft, strict=False) if link.draft else as_in_books(link)
 
 
 def _planned(row: Reissue, address: Address) -> Planned:
@@ -219,7 +221,7 @@ def _credit_note(
     old = facts.old
     same = old is not None and posted is not None and _sums(old) == (posted.total, posted.tax)
     if posted is None or not same:
-        why = "The books have other amounts than we wrote: accept or revert that change first."
+        why = "The books have other amounts than we know of: accept or revert that change first."
         return [_reason(row, why)]
     return replace(
         posted,

@@ -12,6 +12,7 @@ from psaltery.ledger.models import BillingPayment
 from psaltery.posting.attempts import tell
 from psaltery.posting.models import Link, Posting, Reissue
 from psaltery.posting.reissue import steps
+from psaltery.posting.reissue.adopted import as_in_books
 from psaltery.posting.reissue.steps import Way
 from psaltery.records.drafts import BooksKind
 
@@ -19,13 +20,16 @@ from psaltery.records.drafts import BooksKind
 def ask(link: Link, way: Way) -> Reissue:
     """Write down what is to be done; the next job of the organisation begins with it.
 
-    Raises BadSettings for what can't be credited: only an invoice as we wrote it has a mirror image
-    of ours; and while it is under way in another way already.
+    Raises BadSettings for what can't be credited: an invoice that was entered by hand and whose
+    lines are not known to the cent; and while it is under way in another way already.
     """
     if link.books_kind != BooksKind.INVOICE:
         raise BadSettings("Only invoices are issued anew; correct it in the books.", which="card")
-    if way is not Way.VOID and not link.draft:
-        sentence = f"{link.number} was not written by Psaltery; credit it in the books."
+    if way is not Way.VOID and not link.draft and as_in_books(link) is None:
+        sentence = (
+            f"{link.number} was not written by Psaltery, and its lines are not known; credit it in "
+            "the books."
+        )
         raise BadSettings(sentence, which="card")
     with transaction.atomic():
         number = link.number

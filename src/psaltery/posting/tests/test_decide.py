@@ -40,6 +40,8 @@ RATES = {
 OPTIONS = {
     "syd": OptionFact("syd", "Sydney", "office", "Office", True),
     "per": OptionFact("per", "Perth", "office", "Office", False),
+    "north": OptionFact("north", "North", "office", "Office", True),
+    "hw": OptionFact("hw", "Hardware", "unit", "Unit", True),
 }
 ROWS = [
     ("account", "any", "", Entry(1, 1, "200")),
@@ -177,6 +179,21 @@ def test_tracking_by_location():
     rows = [("tracking", "location", "Sydney", Entry(7, 1, "syd"))]
     decision = d.decide(situation(book=book(rows)))
     assert [choice.option for choice in decision.draft.lines[0].tracking] == ["Sydney"]
+
+
+def test_two_categories_are_tracked_by_what_the_line_is_and_each_once():
+    line = msgspec.structs.replace(document().lines[0], category="Network", agreement_type="Care")
+    rows = [
+        ("tracking", "location", "Sydney", Entry(7, 1, "syd")),
+        ("tracking", "category", "Network", Entry(8, 1, "hw")),
+        # Of the category that the location has decided: a line takes one option of each.
+        ("tracking", "agreement_type", "Care", Entry(9, 1, "north")),
+    ]
+    decision = d.decide(situation(document(lines=(line,)), book=book(rows)))
+    tracked = decision.draft.lines[0].tracking
+    assert [(one.category, one.option) for one in tracked] == [
+        ("Office", "Sydney"), ("Unit", "Hardware"),
+    ]  # fmt: skip
 
 
 # What is held.
@@ -317,6 +334,12 @@ def test_one_that_is_not_certain_is_asked_about(candidates, code):
     held = d.decide(without_link(candidates=tuple(candidates)))
     assert codes(held) == [code]
     assert held.reasons[0].details["candidates"]
+
+
+def test_the_only_one_with_the_address_is_named_as_one():
+    found = (candidate("x", "Someone", email="A@alder.au"),)
+    held = d.decide(without_link(candidates=found))
+    assert "could be the contact Someone of" in held.reasons[0].sentence
 
 
 def test_a_merged_contact_is_followed():

@@ -10,7 +10,7 @@ from psaltery.sync.repairs import REPAIRS
 
 ROOT = Path(__file__).parents[4]
 # These lead to a page instead of doing something themselves.
-LINKS = {"reconnect", "set_policy"}
+LINKS = {"reconnect", "set_policy", "choose_item"}
 
 
 def test_the_page_of_errors_is_what_the_catalogue_says():
