@@ -21,6 +21,7 @@ from psaltery.adapters.errors import BadSettings, Failure
 from psaltery.desk.models import Document
 from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.targets import Targets
+from psaltery.matching.unapplied import service as unapplied
 from psaltery.posting import queries as documents
 from psaltery.posting.sides import key_words
 from psaltery.review import forms, queries, service
@@ -216,7 +217,7 @@ def _card_page(
         refresh_seconds=3,
         empty=Empty(
             "No document is blocked",
-            "It concerns a connection, or its documents went on by themselves.",
+            "It concerns a connection or money, or its documents went on by themselves.",
             icon="circle-check",
         ),
         extra=values,
@@ -285,6 +286,7 @@ def _focus(form: forms.RepairForm) -> None:
 _TEMPLATES = {
     "link_contact": "review/repair_contact.html",
     "adopt": "review/repair_adopt.html",
+    "apply_money": "review/repair_money.html",
     "retry": "review/repair_button.html",
     "skip": "review/repair_ask.html",
     "repost": "review/repair_ask.html",
@@ -311,6 +313,8 @@ def _form(name: str, row: Card, data: Any) -> forms.RepairForm:
         return forms.RouteForm(data, documents.books_organisations(), _route_scopes(row), name)
     if name == "link_contact":
         return forms.ContactForm(data, prefix=name)
+    if name == "apply_money":
+        return forms.MoneyForm(data, prefix=name)
     if name == "create_contact":
         company = queries.company_of(row)
         start = {"name": company.name if company else row.subject}
@@ -375,7 +379,7 @@ def _both(request: HttpRequest, row: Card) -> dict[str, Any]:
     return {"psa": queries.blocked(row).first(), "books": queries.other_document(row)}
 
 
-_MORE = {"link_contact": _contact_choices, "adopt": _both}
+_MORE = {"link_contact": _contact_choices, "adopt": _both, "apply_money": unapplied.shown}
 
 
 @may_view

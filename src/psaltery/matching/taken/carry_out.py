@@ -90,12 +90,17 @@ def read(document: Document, psa: Psa) -> bool:
     if _in_doubt(back):
         return False
     # What we wrote to the PSA is the books' money: taken over it would be paid twice there.
-    own = {back.psa_payment_id, *(one["payment_id"] for one in back.credits)} if back else set()
+    own = _ours(back) if back else set()
     with transaction.atomic():
         _remember(document, [one for one in shown if _is_taken(one) and one.external_id not in own])
         # By its moment: what was asked for again while we read stays.
         PaymentsToRead.objects.filter(pk=document.pk, asked_at=asked.asked_at).delete()
     return True
+
+
+def _ours(back: PaymentBack) -> set[str]:
+    single = (one["payment_id"] for one in (*back.credits, *back.payments))
+    return {back.psa_payment_id, *single}
 
 
 def _in_doubt(back: PaymentBack | None) -> bool:
@@ -164,7 +169,9 @@ def carry_out(document: Document, books: Books) -> int:
         return 0
     written = 0
     asks: list[Ask] = []
-    with about(documents=[document.number], customer=document.company_name):
+    with about(
+        document_kind="payment", documents=[document.number], customer=document.company_name
+    ):
         for row in rows:
             row.document = document
             for _ in range(STEPS):
