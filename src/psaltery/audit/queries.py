@@ -65,6 +65,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     kind: str = ""
+    document_kind: str = ""
     system: str = ""
     organisation_id: int | None = None
     failed: bool | None = None
@@ -151,6 +152,7 @@ def _exact(search: Search) -> Q:
         "at__gte": search.since,
         "at__lt": search.until,
         "kind": search.kind or None,
+        "document_kind": search.document_kind or None,
         "system": search.system or None,
         "organisation_id": search.organisation_id,
         "failed": search.failed,
