@@ -1,5 +1,6 @@
 """Payments of the books on their way back to the PSA, and the tie-out of both sides."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -45,6 +46,11 @@ class PaymentBack(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["organisation", "state"], name="payment_back_state")]
+
+    @property
+    def credited(self) -> Decimal:
+        """What the PSA shows as settled by credit memos, from us."""
+        return sum((Decimal(one["amount"]) for one in self.credits), Decimal(0))
 
 
 MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}
