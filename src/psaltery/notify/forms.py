@@ -36,7 +36,7 @@ _ALL = "None ticked means all."
 # Said where it is chosen: a rule that lets pass what nobody asked of it would seem broken.
 _STOPS = (
     f"{_ALL} Connections that stop are told whatever is ticked here: they stop all record types. "
-    "To leave them out, untick them under About."
+    "To leave them out, tick only others under About."
 )
 
 
