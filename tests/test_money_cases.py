@@ -14,6 +14,7 @@ from psaltery.connections.models import Feed
 from psaltery.matching.tieout.service import tie_out
 from psaltery.posting.models import Link
 from psaltery.review.models import Card
+from psaltery.testing.http_calls import call
 from psaltery.testing.rig import Rig
 from psaltery.testing.situations import at, close
 from psaltery.testing.writes import CREDIT, allocate, balance, money_comes_in
@@ -63,6 +64,18 @@ def use(rig: Rig, kind: str, money: str, link: Link, amount: str) -> Any:
     body = {"Allocations": [{"Invoice": {"InvoiceID": link.books_id}, "Amount": amount}]}
     path = f"{kind}s/{money}/Allocations"
     return rig.write_books(link.organisation, path, body)["Allocations"][0]
+
+
+def reconciled_with_the_bank(rig: Rig, links: Links) -> Paid:
+    made = rig.pay(links[0], Decimal(100), FIRST)["Payments"][0]
+    rig.sync()
+    edit = {"kind": "Payments", "id": made["PaymentID"], "changes": {"IsReconciled": True}}
+    call(
+        f"{rig.books_url}/_control/edit",
+        "POST",
+        {"tenant": links[0].organisation.external_id, "raw": True, **edit},
+    )
+    return {0: ("100.00", "reconciled")}
 
 
 def part_payments(rig: Rig, links: Links) -> Paid:
@@ -137,6 +150,7 @@ def a_payment_is_moved(rig: Rig, links: Links) -> Paid:
 
 
 CASES: tuple[Callable[[Rig, Links], Paid], ...] = (
+    reconciled_with_the_bank,
     part_payments,
     one_payment_for_many,
     a_batch_is_removed,
