@@ -85,7 +85,11 @@ def entries(search: Search) -> QuerySet[Entry]:
 
 
 def names_document(number: str) -> Q:
-    """That an entry names the document with this number."""
+    """That an entry names the document with this number, or any of several (with commas)."""
+    several = [part.strip() for part in number.split(",") if part.strip()]
+    if len(several) > 1:
+        # Also as it stands: a number may have a comma in it.
+        return Q(documents__overlap=[number, *several])
     # Both say the same. Of one alone PostgreSQL expects thousands and walks the log by time; of
     # both it expects few and begins with the index of documents.
     return Q(documents__contains=[number], documents__overlap=[number])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Model, QuerySet
@@ -35,6 +36,7 @@ from psaltery.web.lists import Choice, Column, Empty, ListPage, Toggle
 
 Rows = QuerySet[Card]
 NOBODY = "nobody"
+MOST_NUMBERS = 20  # an address has an end
 STATE_TONES = {"open": "bad", "snoozed": "info", "resolved": "good"}
 # Repairs that end something rather than mend it say so before they act.
 _ASK_FIRST = {
@@ -229,11 +231,12 @@ def _document_address(row: Document) -> str:
 
 
 def _audit_address(row: Card) -> str:
-    """The entries about what it blocks: the document's own where it is one."""
-    numbers = list(queries.blocked(row).values_list("number", flat=True)[:2])
+    """The entries about what it blocks; of very many documents, those about the newest."""
+    rows = queries.blocked(row).exclude(number="").order_by("-issued_on", "-pk")
+    numbers = list(rows.values_list("number", flat=True)[:MOST_NUMBERS])
     address = reverse("audit:index")
-    if len(numbers) == 1 and numbers[0]:
-        return f"{address}?document={numbers[0]}"
+    if numbers:
+        return f"{address}?{urlencode({'document': ', '.join(numbers)})}"
     scope = f"organisation={row.organisation_id}&" if row.organisation_id else ""
     return f"{address}?{scope}outcome=failed"
 

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import connection
@@ -14,6 +16,8 @@ from typer.testing import CliRunner
 
 from psaltery.accounts.models import Person, Role
 from psaltery.audit.models import Entry
+from psaltery.audit.service import Decision, record_decision
+from psaltery.audit.tests.test_log import XERO
 from psaltery.cli import app
 from psaltery.kit.clock import now
 from psaltery.posting.models import Posting
@@ -325,6 +329,19 @@ def test_what_a_card_blocks_is_forced_from_there(writer, some):
     assert (answer.status_code, answer["Location"]) == (302, card)
     assert forced() == set(big.blocked.values_list("document_id", flat=True))
     assert Entry.objects.get(operation="force.documents").documents == ["3", "2"]
+
+
+def test_a_card_leads_to_what_the_log_has_of_its_documents(writer, some):
+    _, big, _ = some
+    record_decision(XERO, Decision(sentence="Held for account 2.", documents=("2",)))
+    record_decision(XERO, Decision(sentence="Held for account 3.", documents=("3",)))
+    record_decision(XERO, Decision(sentence="Held for the tax.", documents=("1",)))
+    page = writer.get(f"/exceptions/{big.pk}/").content.decode()
+    (address,) = re.findall(r'href="(/audit/[^"]+)"', page)
+    log = writer.get(unescape(address)).content.decode()
+    assert "Held for account 2." in log
+    assert "Held for account 3." in log
+    assert "Held for the tax." not in log
 
 
 def test_what_a_card_blocks_is_forced_by_command(some):
