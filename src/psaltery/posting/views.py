@@ -447,7 +447,7 @@ def _wanted(request: HttpRequest) -> QuerySet[Document]:
         page = _list(request)
         page.filters = [item.prepared() for item in page.filters]
         return page.found(request)
-    if card := _card(request.GET):
+    if card := _of_card(request.GET):
         return queries.documents().filter(
             pk__in=Blocked.objects.filter(card=card).values("document")
         )
@@ -455,7 +455,7 @@ def _wanted(request: HttpRequest) -> QuerySet[Document]:
     return queries.documents().filter(pk__in=ids[: forcing.MOST])
 
 
-def _card(query: QueryDict) -> int:
+def _of_card(query: QueryDict) -> int:
     """The exception whose documents are meant; 0: none."""
     text = query.get("card", "")
     # As many digits as PostgreSQL takes for a number of a row.
@@ -463,7 +463,7 @@ def _card(query: QueryDict) -> int:
 
 
 def _back(query: QueryDict) -> str:
-    if card := _card(query):
+    if card := _of_card(query):
         return reverse("review:card", args=[card])
     kept = query.copy()
     for name in ("all", "document"):
