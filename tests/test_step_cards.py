@@ -87,6 +87,21 @@ def test_the_list_follows_what_waits(rig: Rig, card: Card):
     assert len(blocked(card)) == 2
 
 
+def test_the_list_follows_without_another_try(rig: Rig, card: Card):
+    first, second = Posting.objects.order_by("pk").values_list("pk", flat=True)
+    skip([first], "ann@example.com")
+    schedule.queue_due()
+    assert blocked(card) == {second}
+    Posting.objects.filter(pk=first).update(state="waiting")
+    schedule.queue_due()
+    assert blocked(card) == {first, second}
+    step_works(card.organisation, "posting")
+    skip([first], "ann@example.com")
+    schedule.queue_due()
+    card.refresh_from_db()
+    assert (card.state, blocked(card)) == ("resolved", {first, second})
+
+
 def test_it_closes_when_the_books_answer_and_keeps_what_it_had_blocked(rig: Rig, card: Card):
     call(f"{rig.books_url}/_control/faults", "DELETE")
     Attempt.objects.update(booked_at=now() - timedelta(minutes=1))

@@ -19,6 +19,7 @@ from psaltery.adapters.errors import Failure
 from psaltery.adapters.http import Caller
 from psaltery.adapters.xero import elements
 from psaltery.connections.models import Budget, Feed
+from psaltery.kit.clock import now
 from psaltery.matching.models import PaymentBack, PaymentTaken
 from psaltery.posting.models import Attempt, Posting
 from psaltery.records.drafts import BooksKind
@@ -32,7 +33,7 @@ from psaltery.testing.writes import Begun
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 READ = (
     *("contacts", "invoices", "payments", "credit_notes", "settings"),
-    *("companies", "purchase_orders", "expenses", "lookups"),
+    *("companies", "purchase_orders", "expenses", "lookups", "overpayments"),
 )
 
 
@@ -72,6 +73,7 @@ WRITES = {
     "bill deleted": Write("books", "POST", "/Invoices", writes_bought.a_bill_is_deleted),
     "mark": Write("psa", "POST", "/batches$", writes.a_document_is_marked),
     "payment": Write("psa", "POST", "/payments$", writes.a_payment_comes_back),
+    "payment each": Write("psa", "POST", "/payments$", writes.payments_come_back_each),
     "payment changed": Write("psa", "PATCH", "/payments/", writes.a_payment_grows),
     "payment removed": Write("psa", "DELETE", "/payments/", writes.a_payment_is_removed),
     "credit applied": Write("psa", "POST", "/payments$", writes.a_credit_is_applied),
@@ -87,6 +89,7 @@ WRITES = {
         "books", "POST", "/BankTransactions", writes_bought.money_spent_is_changed
     ),
     "payment entered": Write("books", "PUT", "/Payments", writes.a_payment_is_entered),
+    "money applied": Write("books", "PUT", "/Allocations$", writes.money_is_applied),
     "payment replaced": Write("books", "POST", "/Payments", writes.a_payment_is_replaced),
 }
 
@@ -134,6 +137,9 @@ def hours_pass() -> None:
     """No server can still be at a request, and no budget waits."""
     for model in (Attempt, PaymentBack, PaymentTaken):
         model.objects.update(booked_at=F("booked_at") - timedelta(hours=1))
+    for card in Card.objects.filter(details__has_key="applying"):
+        card.details["applying"]["at"] = str(now() - timedelta(hours=1))
+        card.save(update_fields=["details"])
     Budget.objects.update(blocked_until=None)
 
 
@@ -185,4 +191,5 @@ def writes_to(rig: Rig, write: Write) -> list[Any]:
 def test_everything_that_can_be_made_in_the_books_is_in_the_table():
     kinds = [*BooksKind, elements.CONTACT, elements.PAYMENT, elements.ITEM]
     made = {write.path for write in WRITES.values() if write.method == "PUT"}
-    assert made == {f"/{elements.collection(kind)}" for kind in kinds}
+    # Money that lies on no invoice is applied under the overpayment that it is.
+    assert made == {f"/{elements.collection(kind)}" for kind in kinds} | {"/Allocations$"}

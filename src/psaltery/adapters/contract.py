@@ -154,10 +154,19 @@ class Books(Protocol):
         """Delete a payment. Raises Rejected when the books keep it (reconciled, locked, gone), and
         TryLater(uncertain=True) when the answer was lost: look with `payments_on` then."""
 
-    def allocate(self, credit_id: str, invoice_id: str, amount: Decimal, key: str) -> None:
-        """Apply the credit of a credit note to an invoice; its date is the books' to choose. Raises
-        Rejected when either has less left, and TryLater(uncertain=True) when the answer was lost:
-        what is left on both says then whether it arrived."""
+    def allocate(
+        self,
+        credit_id: str,
+        invoice_id: str,
+        amount: Decimal,
+        key: str,
+        *,
+        source: str = "credit_note",
+    ) -> None:
+        """Apply the credit of a credit note (or overpayment, prepayment: `source`) to an invoice;
+        its date is the books' to choose. Raises Rejected when either has less left, and
+        TryLater(uncertain=True) when the answer was lost: what is left on both says then whether it
+        arrived."""
 
     def find_contacts(
         self, *, names: Sequence[str] = (), contact_numbers: Sequence[str] = ()

@@ -65,6 +65,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     kind: str = ""
+    document_kind: str = ""
     system: str = ""
     organisation_id: int | None = None
     failed: bool | None = None
@@ -84,7 +85,11 @@ def entries(search: Search) -> QuerySet[Entry]:
 
 
 def names_document(number: str) -> Q:
-    """That an entry names the document with this number."""
+    """That an entry names the document with this number, or any of several (with commas)."""
+    several = [part.strip() for part in number.split(",") if part.strip()]
+    if len(several) > 1:
+        # Also as it stands: a number may have a comma in it.
+        return Q(documents__overlap=[number, *several])
     # Both say the same. Of one alone PostgreSQL expects thousands and walks the log by time; of
     # both it expects few and begins with the index of documents.
     return Q(documents__contains=[number], documents__overlap=[number])
@@ -151,6 +156,7 @@ def _exact(search: Search) -> Q:
         "at__gte": search.since,
         "at__lt": search.until,
         "kind": search.kind or None,
+        "document_kind": search.document_kind or None,
         "system": search.system or None,
         "organisation_id": search.organisation_id,
         "failed": search.failed,

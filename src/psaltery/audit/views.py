@@ -26,7 +26,8 @@ from psaltery.web.lists import Choice, Column, DateRange, Empty, ListPage
 Rows = QuerySet[Entry]
 OUTCOMES = [("failed", "Failed"), ("ok", "Went well")]
 DOCUMENT_KINDS = [("invoice", "Invoice"), ("credit_memo", "Credit memo"), ("bill", "Bill"),
-                  ("credit_note", "Credit note"), ("payment", "Payment")]  # fmt: skip
+                  ("expense", "Expense"), ("purchase_order", "Purchase order"),
+                  ("payment", "Payment")]  # fmt: skip
 SENTENCE_LENGTH = 160
 
 
@@ -64,7 +65,7 @@ def _page() -> ListPage:
             Exactly("customer", "Customer", _by_customer),
         ],
         order="-at",
-        actions="audit/actions.html",
+        exports="audit/exports.html",
         above="audit/above.html",
         extra={"verified": latest()},
         empty=Empty(

@@ -18,6 +18,10 @@ Text = Annotated[str, typer.Argument(help="Words to find; empty finds everything
 Since = Annotated[str, typer.Option(help="First day or moment, such as 2026-11-21 (UTC).")]
 Until = Annotated[str, typer.Option(help="The day or moment before which, not included.")]
 Kind = Annotated[str, typer.Option(help="request, decision, change or sign_in.")]
+Type = Annotated[
+    str,
+    typer.Option("--type", help="invoice, credit_memo, bill, expense, purchase_order, payment."),
+]
 System = Annotated[str, typer.Option(help="xero, connectwise, …")]
 Organisation = Annotated[int | None, typer.Option(help="An organisation's number.")]
 Document = Annotated[str, typer.Option(help="A document's number.")]
@@ -42,6 +46,7 @@ def search(
     since: Since = "",
     until: Until = "",
     kind: Kind = "",
+    type_: Type = "",
     system: System = "",
     organisation: Organisation = None,
     document: Document = "",
@@ -60,6 +65,7 @@ def search(
             since=_moment(since, json=json),
             until=_moment(until, json=json),
             kind=kind,
+            document_kind=type_,
             system=system,
             organisation_id=organisation,
             document=document,
@@ -80,6 +86,7 @@ def export(
     since: Since = "",
     until: Until = "",
     kind: Kind = "",
+    type_: Type = "",
     system: System = "",
     organisation: Organisation = None,
     document: Document = "",
@@ -98,6 +105,7 @@ def export(
                 since=_moment(since, json=json),
                 until=_moment(until, json=json),
                 kind=kind,
+                document_kind=type_,
                 system=system,
                 organisation_id=organisation,
                 document=document,

@@ -102,6 +102,19 @@ def repair(
 
 
 @app.command()
+def force(number: Number, json: Json = False) -> None:
+    """Read the documents that an exception blocks from the PSA again, ahead of everything else."""
+    with working(json=json):
+        from psaltery.review import queries
+        from psaltery.sync import force as forcing
+
+        rows = list(queries.blocked(_one(number, json=json)).order_by("pk")[: forcing.MOST])
+        if rows:
+            forcing.documents(rows)
+        show_facts({"forced": [row.number for row in rows]}, json=json)
+
+
+@app.command()
 def snooze(
     number: Number,
     until: Annotated[str, typer.Option(help="A day such as 2026-11-28; empty: tomorrow.")] = "",

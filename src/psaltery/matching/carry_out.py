@@ -26,16 +26,25 @@ from psaltery.matching.decide import (
     InStep,
     Part,
     RemoveCredit,
-    Shown,
-    ShownCredit,
     UpdatePayment,
     decide,
 )
 from psaltery.matching.models import PaymentBack, PaymentTaken
+from psaltery.matching.shown import (
+    drop_credit,
+    follow_part,
+    is_single,
+    keep_credit,
+    keep_part,
+    records,
+    remember,
+    shown_by_us,
+)
 from psaltery.matching.taken import service as taken
 from psaltery.matching.taken.service import reference
 from psaltery.posting.attempts import tell
 from psaltery.posting.models import Link
+from psaltery.posting.policy import read_policy
 from psaltery.posting.reissue.service import moving
 from psaltery.records.drafts import BooksKind
 from psaltery.records.money import ZERO, cents
@@ -83,33 +92,42 @@ def due() -> QuerySet[PaymentBack]:
 
 
 def carry_out(back: PaymentBack, psa: Psa, report: Report) -> None:
-    """Bring the PSA's payments of one document in step. Raises TryLater and NeedsReconnect."""
+    """Bring the PSA's payments of one document in step.
+
+    Raises TryLater and NeedsReconnect, and Rejected (its card is open then) where the PSA does not
+    even say what is paid on the document.
+    """
     report.seen += 1
-    with about(documents=[back.document.number], customer=back.document.company_name):
-        doubtful = back.state in (_State.WRITING, _State.UNCERTAIN)
-        # ConnectWise has no idempotency key: only what it shows tells whether it arrived.
-        if doubtful and not _look_up(back, psa):
+    document = back.document
+    with about(document_kind=TOPIC, documents=[document.number], customer=document.company_name):
+        try:
+            _bring_in_step(back, psa, report)
+        except Rejected as failure:
+            report.held += 1
+            _unread(back, failure)
+            raise
+
+
+def _bring_in_step(back: PaymentBack, psa: Psa, report: Report) -> None:
+    doubtful = back.state in (_State.WRITING, _State.UNCERTAIN)
+    # ConnectWise has no idempotency key: only what it shows tells whether it arrived.
+    if doubtful and not _look_up(back, psa):
+        return
+    for step in range(MOST_WRITES):
+        # Cleared before the money is read: what moves after this line shows as dirty.
+        PaymentBack.objects.filter(pk=back.pk).update(dirty=False)
+        parts = _parts(back)
+        decision = decide(parts, shown_by_us(back), each=_wants_each(back))
+        if isinstance(decision, InStep):
+            _in_step(back, decision.why, parts, psa if step else None)
+            report.written += bool(step)
             return
-        for step in range(MOST_WRITES):
-            # Cleared before the money is read: what moves after this line shows as dirty.
-            PaymentBack.objects.filter(pk=back.pk).update(dirty=False)
-            parts = _parts(back)
-            decision = decide(parts, _shown(back))
-            if isinstance(decision, InStep):
-                _in_step(back, decision.why, parts, psa if step else None)
-                report.written += bool(step)
-                return
-            if not _book(back, decision) or not _write(back, decision, psa, report):
-                return
+        if not _book(back, decision) or not _write(back, decision, psa, report):
+            return
 
 
-def _shown(back: PaymentBack) -> Shown:
-    return Shown(
-        payment_id=back.psa_payment_id,
-        amount=back.amount,
-        paid_on=back.paid_on,
-        credits=msgspec.convert(back.credits, tuple[ShownCredit, ...], strict=False),
-    )
+def _wants_each(back: PaymentBack) -> bool:
+    return read_policy(back.organisation.settings).payments_each
 
 
 def _parts(back: PaymentBack) -> list[Part]:
@@ -219,11 +237,17 @@ def _keep(back: PaymentBack, decision: Decision, shown: PsaPayment | None) -> bo
             return False
         match decision:
             case ApplyCredit() if shown is not None:
-                _keep_credit(back, shown)
+                keep_credit(back, shown)
             case RemoveCredit(payment_id):
-                _drop_credit(back, payment_id)
+                drop_credit(back, payment_id)
+            case CreatePayment(part=part) if part and shown is not None:
+                keep_part(back, shown, part)
+            case UpdatePayment(payment_id) | DeletePayment(payment_id) if is_single(
+                back, payment_id
+            ):
+                follow_part(back, payment_id, shown)
             case _:
-                _remember(back, shown)
+                remember(back, shown)
     return True
 
 
@@ -232,9 +256,9 @@ def _overtaken(back: PaymentBack, decision: Decision, shown: PsaPayment | None, 
 
     What we created too late is taken back; what else we wrote is looked at again.
     """
-    back.refresh_from_db(fields=["psa_payment_id"])
+    back.refresh_from_db(fields=["psa_payment_id", "payments"])
     created = shown if isinstance(decision, CreatePayment) else None
-    if created and created.external_id != back.psa_payment_id:
+    if created and created.external_id not in records(back):
         psa.delete_payment(created)
         return
     calm = PaymentBack.objects.filter(pk=back.pk).exclude(state=_State.WRITING)
@@ -259,41 +283,11 @@ def _applied(psa: Psa, document_id: str, memo: str, amount: Decimal, paid_on: da
     return psa.apply_credit(document_id, memo, amount, paid_on)
 
 
-def _keep_credit(back: PaymentBack, payment: PsaPayment) -> None:
-    shown = ShownCredit(
-        payment_id=payment.external_id, credit_memo=payment.credit_id, amount=payment.amount
-    )
-    others = [one for one in back.credits if one["credit_memo"] != payment.credit_id]
-    _save_credits(back, [*others, msgspec.to_builtins(shown)])
-
-
-def _drop_credit(back: PaymentBack, payment_id: str) -> None:
-    _save_credits(back, [one for one in back.credits if one["payment_id"] != payment_id])
-
-
-def _save_credits(back: PaymentBack, credits: list[Any]) -> None:
-    back.credits = credits
-    PaymentBack.objects.filter(pk=back.pk).update(credits=credits, settled_at=now())
-
-
 def _stand(back: PaymentBack, state: str, why: str) -> bool:
     """False when another process took the row over since it was booked: what it found stands."""
     back.state = state
     mine = PaymentBack.objects.filter(pk=back.pk, booked_at=back.booked_at)
     return bool(mine.update(state=state, why=why, changed_at=now()))
-
-
-def _remember(back: PaymentBack, shown: PsaPayment | None) -> None:
-    """Keep what the PSA has from us at once, whatever follows."""
-    back.psa_payment_id = shown.external_id if shown else ""
-    back.amount = shown.amount if shown else ZERO
-    back.paid_on = shown.paid_on if shown else None
-    PaymentBack.objects.filter(pk=back.pk).update(
-        psa_payment_id=back.psa_payment_id,
-        amount=back.amount,
-        paid_on=back.paid_on,
-        settled_at=now(),
-    )
 
 
 def _in_step(back: PaymentBack, why: str, parts: Sequence[Part], written_to: Psa | None) -> None:
@@ -377,6 +371,23 @@ def _refused(back: PaymentBack, failure: Rejected) -> bool:
     return True
 
 
+def _unread(back: PaymentBack, failure: Rejected) -> None:
+    """Told with the document and its money. Its state stays: what is in doubt must stay so."""
+    document = back.document
+    sentence = f"{document.number}: the PSA does not say what is paid on it: {failure}"
+    reason = Reason(
+        code="payment_unread",
+        about=f"unread:{back.pk}",
+        subject=document.number,
+        sentence=sentence,
+        details={"problems": [problem.message for problem in failure.problems]},
+    )
+    with transaction.atomic():
+        PaymentBack.objects.filter(pk=back.pk).update(why=sentence)
+        hold([Held(document, back.organisation, [reason])], topic=TOPIC)
+        tell(back.organisation, document, sentence, "payment.back", failed=True)
+
+
 # A write whose answer never came.
 
 
@@ -401,29 +412,37 @@ def _learn(back: PaymentBack, shown: Sequence[PsaPayment]) -> None:
         case "ApplyCredit":
             _adopt_credit(back, shown, back.intent)
         case "RemoveCredit" if back.intent["payment_id"] not in there:
-            _drop_credit(back, back.intent["payment_id"])
+            drop_credit(back, back.intent["payment_id"])
         case "UpdatePayment" | "DeletePayment":
-            mine = next((p for p in shown if p.external_id == back.psa_payment_id), None)
-            _remember(back, mine)
+            payment_id = back.intent["payment_id"]
+            found = next((p for p in shown if p.external_id == payment_id), None)
+            if is_single(back, payment_id):
+                follow_part(back, payment_id, found)
+            else:
+                remember(back, found)
 
 
 def _adopt_created(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[str, Any]) -> None:
     amount, paid_on = Decimal(intent["amount"]), date.fromisoformat(intent["paid_on"])
-    # A person's payment of the same amount and day is none of ours.
-    others = set(
+    # A person's payment of the same amount and day is none of ours, nor is one of another part.
+    others = records(back) | set(
         PaymentTaken.objects.filter(document=back.document).values_list("psa_payment_id", flat=True)
     )
     for payment in shown:
         # Amount and day are all that a payment in the PSA can be known by.
         same = cents(payment.amount) == amount and payment.paid_on == paid_on
-        if same and not payment.credit_id and payment.external_id not in others:
-            _remember(back, payment)
-            return
+        if not same or payment.credit_id or payment.external_id in others:
+            continue
+        if part := intent.get("part", ""):
+            keep_part(back, payment, part)
+        else:
+            remember(back, payment)
+        return
 
 
 def _adopt_credit(back: PaymentBack, shown: Sequence[PsaPayment], intent: dict[str, Any]) -> None:
     for payment in shown:
         same = cents(payment.amount) == Decimal(intent["amount"])
         if same and payment.credit_id == intent["credit_memo"]:
-            _keep_credit(back, payment)
+            keep_credit(back, payment)
             return

@@ -1,5 +1,6 @@
 """Payments of the books on their way back to the PSA, and the tie-out of both sides."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -12,7 +13,8 @@ class PaymentBack(models.Model):
     """What the PSA is to show as paid on one linked document, and what it shows.
 
     ConnectWise is safest with one payment record an invoice (reference/connectwise.md 8), so the
-    parts are summed; they are kept here and named in the note.
+    parts are summed; they are kept here and named in the note. Where an organisation wants a record
+    for each part, `payments` has them, `psa_payment_id` is empty and `amount` their sum.
     """
 
     class State(models.TextChoices):
@@ -33,6 +35,7 @@ class PaymentBack(models.Model):
     amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     paid_on = models.DateField(null=True)
     credits = models.JSONField(default=list)  # applied credit memos: decide.ShownCredit
+    payments = models.JSONField(default=list)  # records of single parts: decide.ShownPart
     parts = models.JSONField(default=list)
     # What we were about to write, while writing or uncertain.
     intent = models.JSONField(default=dict)
@@ -43,6 +46,11 @@ class PaymentBack(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["organisation", "state"], name="payment_back_state")]
+
+    @property
+    def credited(self) -> Decimal:
+        """What the PSA shows as settled by credit memos, from us."""
+        return sum((Decimal(one["amount"]) for one in self.credits), Decimal(0))
 
 
 MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}

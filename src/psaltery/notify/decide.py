@@ -25,6 +25,7 @@ MENDS_ITSELF = frozenset(
         "idempotency_conflict",
         "line_id_unknown",
         "high_volume",
+        "payment_unmatched",
     }
 )
 LASTS = timedelta(minutes=15)
@@ -45,7 +46,11 @@ RESOLVED = "resolved"
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A card as it stands now. `naps`: how often it came back from being snoozed."""
+    """A card as it stands now. `naps`: how often it came back from being snoozed.
+
+    `organisation` is the one that it stands under, `stops` are all others that it stops as well:
+    a credential is refused once for all that it opens, and the PSA feeds them all.
+    """
 
     id: int
     cause: str
@@ -55,6 +60,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     since: datetime  # opened, or woken
     organisation: int | None = None
+    stops: frozenset[int] = frozenset()
     kinds: frozenset[str] = frozenset()  # of the documents that it blocks
     amounts: tuple[Decimal, ...] = ()  # what it blocks, one sum a currency
     owner: int | None = None
@@ -118,10 +124,14 @@ def fits(terms: Terms, card: Seen) -> bool:
         and (not terms.topics or card.topic in terms.topics)
         and (not terms.codes or card.code in terms.codes)
         and (not terms.kinds or _stops_all(card) or bool(terms.kinds & card.kinds))
-        and (not terms.organisations or card.organisation in terms.organisations)
+        and (not terms.organisations or _is_of(terms, card))
         and (terms.owner is None or card.owner == terms.owner)
         and _is_enough(terms, card)
     )
+
+
+def _is_of(terms: Terms, card: Seen) -> bool:
+    return card.organisation in terms.organisations or bool(terms.organisations & card.stops)
 
 
 def _stops_all(card: Seen) -> bool:

@@ -33,15 +33,22 @@ KINDS = (
 HOURS = [(hour, f"{hour:02}:00") for hour in range(24)]
 CODES = sorted(((code, one.title) for code, one in CATALOGUE.items()), key=lambda pair: pair[1])
 _ALL = "None ticked means all."
+# Said where it is chosen: a rule that lets pass what nobody asked of it would seem broken.
+_STOPS = (
+    f"{_ALL} Connections that stop are told whatever is ticked here: they stop all record types. "
+    "To leave them out, tick only others under About."
+)
 
 
-def _ticks(label: str, choices: Sequence[tuple[Any, str]]) -> forms.MultipleChoiceField:
+def _ticks(
+    label: str, choices: Sequence[tuple[Any, str]], help_text: str = _ALL
+) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(
         label=label,
         choices=choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_ALL,
+        help_text=help_text,
     )
 
 
@@ -64,7 +71,7 @@ class RuleForm(forms.Form):
         label="How grave", choices=Rule.Severity.choices, initial="warning"
     )
     topics = _ticks("About", TOPICS)
-    kinds = _ticks("Record types", KINDS)
+    kinds = _ticks("Record types", KINDS, _STOPS)
     organisations = forms.ModelMultipleChoiceField(
         label="Organisations",
         queryset=Organisation.objects.none(),
@@ -79,7 +86,7 @@ class RuleForm(forms.Form):
         max_digits=15,
         decimal_places=2,
         help_text="What an exception holds, in the documents' own currency. Exceptions that hold "
-        "no document are told whatever is entered.",
+        "no document, and connections that stop, are told whatever is entered.",
     )
     codes = forms.MultipleChoiceField(
         label="Causes",

@@ -9,6 +9,8 @@ from typing import Any
 from django.db.models import F, Q, QuerySet, Sum
 
 from psaltery.accounts.queries import installation
+from psaltery.adapters import registry
+from psaltery.adapters.contract import Role
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.desk.models import Document
 from psaltery.notify.decide import REMEMBERED, Seen, Terms, Told
@@ -69,10 +71,39 @@ def cards_now(moment: datetime) -> list[Seen]:
     # Only open cards' naps count: a resolved one is over, however often it was snoozed.
     naps = {nap.pk: nap for nap in Nap.objects.filter(card__state=Card.State.OPEN)}
     kinds, amounts = _blocked()
+    reach = _Reach()
     return [
-        _seen(card, naps.get(card.pk), kinds.get(card.pk, set()), amounts.get(card.pk, {}))
+        _seen(card, naps.get(card.pk), kinds.get(card.pk, set()), amounts.get(card.pk, {}), reach)
         for card in rows
     ]
+
+
+class _Reach:
+    """Which organisations a card about a connection stops, beside the one it stands under."""
+
+    def __init__(self) -> None:
+        rows = Organisation.objects.filter(chosen=True).values_list(
+            "pk", "connection_id", "connection__kind"
+        )
+        self._connections: dict[int, set[int]] = defaultdict(set)
+        self._of: dict[int, int] = {}
+        psa = {manifest.kind for manifest in registry.manifests(Role.PSA)}
+        self._sites: set[int] = set()
+        for pk, connection, kind in rows:
+            self._connections[connection].add(pk)
+            self._of[pk] = connection
+            if kind in psa:
+                self._sites.add(pk)
+
+    def of(self, card: Card) -> frozenset[int]:
+        place = card.organisation_id
+        if card.topic != "connection" or place not in self._of:
+            return frozenset()
+        # Every document comes from the PSA: where it can't be read, no organisation gets any.
+        if place in self._sites:
+            return frozenset(self._of)
+        whole = card.subject_ref == "connection"
+        return frozenset(self._connections[self._of[place]]) if whole else frozenset()
 
 
 def _blocked() -> tuple[dict[int, set[str]], dict[int, dict[str, Decimal]]]:
@@ -90,7 +121,9 @@ def _blocked() -> tuple[dict[int, set[str]], dict[int, dict[str, Decimal]]]:
     return kinds, amounts
 
 
-def _seen(card: Card, nap: Nap | None, kinds: set[str], amounts: dict[str, Decimal]) -> Seen:
+def _seen(
+    card: Card, nap: Nap | None, kinds: set[str], amounts: dict[str, Decimal], reach: _Reach
+) -> Seen:
     return Seen(
         id=card.pk,
         cause=card.cause,
@@ -100,6 +133,7 @@ def _seen(card: Card, nap: Nap | None, kinds: set[str], amounts: dict[str, Decim
         state=card.state,
         since=(nap.woken_at if nap and nap.woken_at else card.opened_at),
         organisation=card.organisation_id,
+        stops=reach.of(card),
         kinds=frozenset(kinds),
         amounts=tuple(amounts.values()),
         owner=card.owner_id,

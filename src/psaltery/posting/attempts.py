@@ -337,7 +337,8 @@ def tell(
     told = Told(
         sentence=sentence,
         operation=operation,
-        document_kind=document.kind,
+        # Money on a document is a record of its own, and is looked for as such.
+        document_kind="payment" if operation.startswith("payment.") else document.kind,
         documents=(document.number,),
         customer=document.company_name,
         detail=detail,

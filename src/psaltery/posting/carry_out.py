@@ -294,6 +294,16 @@ def _send(
         _book_and_send(organisation, writes, books, report)
 
 
+def _about(writes: Sequence[Write]) -> AbstractContextManager[None]:
+    """What the log says the request is about; whose it is, where a batch is of one customer."""
+    customers = {write.planned.row.company_name for write in writes}
+    return about(
+        document_kind=writes[0].planned.row.kind,  # a batch is of one kind
+        documents=[write.draft.number for write in writes],
+        customer=customers.pop() if len(customers) == 1 else "",
+    )
+
+
 def _book_and_send(
     organisation: Organisation, writes: Sequence[Write], books: Books, report: Report
 ) -> None:
@@ -302,7 +312,7 @@ def _book_and_send(
         return
     elements = [write.element for write in booked.writes]
     try:
-        with about(documents=[write.draft.number for write in booked.writes]):
+        with _about(booked.writes):
             outcomes = books.send(elements, booked.key)
     except TryLater as failure:
         # Certain only if the request never left or was turned away before it was read.

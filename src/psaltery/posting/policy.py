@@ -23,6 +23,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     spend_account: str = ""
     items: bool = False  # whether products become items of the books, named on the lines
     psa_payments: bool = False  # whether payments entered in the PSA are entered in the books
+    # Whether the PSA shows each payment of the books by itself, or one payment for their sum.
+    payments_each: bool = False
     create_contacts: bool = True
     # Whether linked contacts follow what changes in the PSA, or are only linked.
     contacts: Literal["link", "keep"] = "link"

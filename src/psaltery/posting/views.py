@@ -31,7 +31,7 @@ from psaltery.posting import forecast as forecasting
 from psaltery.posting import queries, service
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.records.psa import DocumentKind
-from psaltery.review.models import Card
+from psaltery.review.models import Blocked, Card
 from psaltery.sync import force as forcing
 from psaltery.sync.repairs import offered
 from psaltery.web.format import amount_text, count_text
@@ -447,11 +447,24 @@ def _wanted(request: HttpRequest) -> QuerySet[Document]:
         page = _list(request)
         page.filters = [item.prepared() for item in page.filters]
         return page.found(request)
+    if card := _of_card(request.GET):
+        return queries.documents().filter(
+            pk__in=Blocked.objects.filter(card=card).values("document")
+        )
     ids = [int(text) for text in request.GET.getlist("document") if text.isdecimal()]
     return queries.documents().filter(pk__in=ids[: forcing.MOST])
 
 
+def _of_card(query: QueryDict) -> int:
+    """The exception whose documents are meant; 0: none."""
+    text = query.get("card", "")
+    # As many digits as PostgreSQL takes for a number of a row.
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
 def _back(query: QueryDict) -> str:
+    if card := _of_card(query):
+        return reverse("review:card", args=[card])
     kept = query.copy()
     for name in ("all", "document"):
         kept.pop(name, None)

@@ -273,7 +273,23 @@ CATALOGUE: dict[str, Entry] = {
     # Payments back
     "payment_exceeds_due": _e("The payment is larger than what is due", "Check both sides."),
     "payment_refused": _e(
-        "The PSA refused the payment", "Read the message, correct the cause and retry."
+        "The PSA refused the payment",
+        "Read the message, correct the cause and retry. Where the PSA takes one payment an "
+        "invoice, let it show the sum, in the organisation's settings.",
+        "set_policy",
+    ),
+    "payment_unread": _e(
+        "The PSA does not say what is paid on a document",
+        "Look whether the document is still in the PSA, and whether the API member may read its "
+        "payments. It is asked again by itself; nothing is written to the document until then.",
+    ),
+    # No retry: it closes when the money is applied, here or in the books.
+    "payment_unmatched": Entry(
+        title="Money of a customer is not applied to an invoice",
+        advice="Choose the invoice that was meant, or apply the money in the books; the PSA then "
+        "shows it with the next cycle. Snooze what the customer paid in advance.",
+        repairs=("apply_money",),
+        severity="warning",
     ),
     # The books refuse no second payment either, so a likely double waits for a person.
     "payment_taken_twice": _e(

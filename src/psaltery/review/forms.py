@@ -93,6 +93,14 @@ class ContactForm(RepairForm):
     )
 
 
+class MoneyForm(RepairForm):
+    """The invoice that money is applied to; the page lists candidates as radio buttons."""
+
+    invoice = forms.CharField(
+        label="Invoice", error_messages={"required": "Choose the invoice that was meant."}
+    )
+
+
 class NewContactForm(RepairForm):
     """The name of the contact to create."""
 

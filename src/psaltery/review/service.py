@@ -82,6 +82,18 @@ def block(card: Card, documents: QuerySet[Document]) -> None:
         )
 
 
+def follow(card: Card, documents: QuerySet[Document]) -> None:
+    """As `block`, for a card that is looked at often: written only where its list is another."""
+    listed = Blocked.objects.filter(card=card)
+    gone = listed.exclude(document__in=documents)
+    # What joins a card must not join one that was resolved meanwhile: it keeps what it had.
+    if gone.exists() or documents.exclude(pk__in=listed.values("document")).exists():
+        with transaction.atomic():
+            _lock(Q(pk=card.pk))
+            if Card.objects.filter(pk=card.pk, state__in=_LIVE).exists():
+                block(card, documents)
+
+
 @transaction.atomic(savepoint=False)
 def release(documents: Iterable[int], how: str, *, topic: str = "posting") -> None:
     """Nothing of this topic holds these documents any more; cards left empty are closed."""

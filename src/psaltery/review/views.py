@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Model, QuerySet
@@ -21,6 +22,7 @@ from psaltery.adapters.errors import BadSettings, Failure
 from psaltery.desk.models import Document
 from psaltery.mapping.routing import FIELDS
 from psaltery.mapping.targets import Targets
+from psaltery.matching.unapplied import service as unapplied
 from psaltery.posting import queries as documents
 from psaltery.posting.sides import key_words
 from psaltery.review import forms, queries, service
@@ -34,6 +36,7 @@ from psaltery.web.lists import Choice, Column, Empty, ListPage, Toggle
 
 Rows = QuerySet[Card]
 NOBODY = "nobody"
+MOST_NUMBERS = 20  # an address has an end
 STATE_TONES = {"open": "bad", "snoozed": "info", "resolved": "good"}
 # Repairs that end something rather than mend it say so before they act.
 _ASK_FIRST = {
@@ -216,7 +219,7 @@ def _card_page(
         refresh_seconds=3,
         empty=Empty(
             "No document is blocked",
-            "It concerns a connection, or its documents went on by themselves.",
+            "It concerns a connection or money, or its documents went on by themselves.",
             icon="circle-check",
         ),
         extra=values,
@@ -228,11 +231,12 @@ def _document_address(row: Document) -> str:
 
 
 def _audit_address(row: Card) -> str:
-    """The entries about what it blocks: the document's own where it is one."""
-    numbers = list(queries.blocked(row).values_list("number", flat=True)[:2])
+    """The entries about what it blocks; of very many documents, those about the newest."""
+    rows = queries.blocked(row).exclude(number="").order_by("-issued_on", "-pk")
+    numbers = list(rows.values_list("number", flat=True)[:MOST_NUMBERS])
     address = reverse("audit:index")
-    if len(numbers) == 1 and numbers[0]:
-        return f"{address}?document={numbers[0]}"
+    if numbers:
+        return f"{address}?{urlencode({'document': ', '.join(numbers)})}"
     scope = f"organisation={row.organisation_id}&" if row.organisation_id else ""
     return f"{address}?{scope}outcome=failed"
 
@@ -285,6 +289,7 @@ def _focus(form: forms.RepairForm) -> None:
 _TEMPLATES = {
     "link_contact": "review/repair_contact.html",
     "adopt": "review/repair_adopt.html",
+    "apply_money": "review/repair_money.html",
     "retry": "review/repair_button.html",
     "skip": "review/repair_ask.html",
     "repost": "review/repair_ask.html",
@@ -311,6 +316,8 @@ def _form(name: str, row: Card, data: Any) -> forms.RepairForm:
         return forms.RouteForm(data, documents.books_organisations(), _route_scopes(row), name)
     if name == "link_contact":
         return forms.ContactForm(data, prefix=name)
+    if name == "apply_money":
+        return forms.MoneyForm(data, prefix=name)
     if name == "create_contact":
         company = queries.company_of(row)
         start = {"name": company.name if company else row.subject}
@@ -375,7 +382,7 @@ def _both(request: HttpRequest, row: Card) -> dict[str, Any]:
     return {"psa": queries.blocked(row).first(), "books": queries.other_document(row)}
 
 
-_MORE = {"link_contact": _contact_choices, "adopt": _both}
+_MORE = {"link_contact": _contact_choices, "adopt": _both, "apply_money": unapplied.shown}
 
 
 @may_view

@@ -11,7 +11,7 @@ from psaltery.kit.clock import now
 from psaltery.review.catalogue import CATALOGUE
 from psaltery.review.models import Card
 from psaltery.review.reasons import Reason
-from psaltery.review.service import BY_ITSELF, block, close_about, open_card, resolve
+from psaltery.review.service import BY_ITSELF, block, close_about, follow, open_card, resolve
 from psaltery.sync.pending import STEPS, blocked_by
 
 RETRY = timedelta(seconds=60)
@@ -80,12 +80,13 @@ def close_idle() -> int:
     """Close the cards that no later success would close; how many.
 
     Of steps that nothing waits for any more, such as when a person has skipped all that a failure
-    blocked, and of feeds that are not read any more.
+    blocked, and of feeds that are not read any more. Those that stay list what waits now: the next
+    try may be minutes away.
     """
     cards = Card.objects.filter(topic="connection", organisation__isnull=False)
     live = cards.exclude(state=Card.State.RESOLVED)
     steps = live.filter(subject_ref__in=STEPS).select_related("organisation")
-    idle = [card for card in steps if _is_idle(card)]
+    idle = [card for card in steps if not _follows(card)]
     for card in idle:
         resolve(card, BY_ITSELF, "Nothing waits for it any more.")
     about = Q(subject_ref__startswith="feed:") | Q(subject_ref=ORGANISATION)
@@ -100,9 +101,15 @@ _NOT_READ = Q(organisation__chosen=False) | Q(
 )
 
 
-def _is_idle(card: Card) -> bool:
+def _follows(card: Card) -> bool:
+    """Bring the list of a step's card up to date; False when nothing waits for the step."""
     waiting = blocked_by(card.organisation, card.subject_ref) if card.organisation else None
-    return waiting is not None and not waiting.exists()
+    if waiting is None:
+        return True
+    if not waiting.exists():
+        return False
+    follow(card, waiting)
+    return True
 
 
 def identity_checked(organisation: Organisation) -> None:

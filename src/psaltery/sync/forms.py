@@ -86,6 +86,11 @@ class OrganisationForm(forms.Form):
         "Map the account of each payment method first. Credit memos applied there are applied in "
         "the books too. Ours are never sent back.",
     )
+    payments_each = _switch(
+        "The PSA shows each payment by itself",
+        "With its own date, where the PSA takes several payments an invoice. Otherwise one has "
+        "their sum and the latest date. An invoice follows with the next change of its money.",
+    )
     create_contacts = _switch(
         "Create contacts that the books don't have",
         "Otherwise a document of an unknown customer is held, and you link or create it.",

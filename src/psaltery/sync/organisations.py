@@ -31,6 +31,7 @@ WORDS = {
     "purchase_orders": "post purchase orders",
     "items": "post products as items",
     "psa_payments": "post the PSA's payments",
+    "payments_each": "the PSA shows each payment",
     "create_contacts": "create contacts",
     "contacts": "linked contacts",
     "post_from": "post from",

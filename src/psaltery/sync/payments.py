@@ -82,12 +82,13 @@ def _write(
             if site.pk not in sites:
                 sites[site.pk] = open_psa(site, priority)
             carry_out(back, sites[site.pk], report)
+        # A document that the PSA does not know any more is no reason to keep others waiting; it has
+        # a card of its own.
+        except Rejected as failure:
+            refused = failure
         except Failure as failure:
             step_failed(site, failure, "payments", failing_since(organisation.pk, "payments"))
-            # A document that the PSA does not know any more is no reason to keep others waiting.
-            if not isinstance(failure, Rejected):
-                raise
-            refused = failure
+            raise
         # Also for a run that fails: what was written before the failure must be seen in it.
         finally:
             row.read, row.written, row.held = report.seen, report.written, report.held

@@ -21,6 +21,7 @@ from psaltery.ledger import service as ledger
 from psaltery.mapping.service import companies_changed
 from psaltery.matching.service import books_changed, overlooked
 from psaltery.matching.taken import service as taken
+from psaltery.matching.unapplied import service as unapplied
 from psaltery.posting.merged import drifting
 from psaltery.posting.models import Link
 from psaltery.posting.orders import without_orders
@@ -69,6 +70,8 @@ def pull(feed_id: int, priority: Priority, seconds: float = SLICE_SECONDS) -> bo
     note_success(feed.organisation)
     if not more:
         feed_works(feed)
+        if feed.name in unapplied.FEEDS and _role(feed.organisation) == Role.BOOKS:
+            unapplied.look(feed.organisation)
     elif halted(feed):
         halt(feed)
         return False

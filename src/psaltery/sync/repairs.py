@@ -22,6 +22,7 @@ from psaltery.mapping.service import add_route, key_label, link_contact, set_map
 from psaltery.matching.models import PaymentBack
 from psaltery.matching.taken import carry_out as taken
 from psaltery.matching.taken import service
+from psaltery.matching.unapplied import service as unapplied
 from psaltery.posting.contacts import make_contact, restore_contact
 from psaltery.posting.kinds import books_kind
 from psaltery.posting.models import Link, Posting
@@ -47,6 +48,7 @@ from psaltery.sync.changes import (
     revert_drift,
 )
 from psaltery.sync.taken import again as again_taken
+from psaltery.sync.wake import wake
 
 Answers = Mapping[str, str]
 
@@ -65,7 +67,10 @@ class Repair(msgspec.Struct, frozen=True):
 
 # What writes to the books itself: never offered where the connection reads only.
 _WRITING = frozenset(
-    {"create_contact", "restore_contact", "revert_drift", "credit_anew", "void_anew", "credit_it"}
+    {
+        *("create_contact", "restore_contact", "revert_drift"),
+        *("credit_anew", "void_anew", "credit_it", "apply_money"),
+    }
 )
 
 
@@ -371,6 +376,17 @@ def _enter_again(card: Card, answers: Answers) -> str:
     return how
 
 
+def _apply_money(card: Card, answers: Answers) -> str:
+    """The next reading then shows it to the PSA as every other payment of the books."""
+    organisation = _organisation(card)
+    books = open_books(organisation, Priority.INTERACTIVE)
+    try:
+        return unapplied.apply(card, answers["invoice"].strip(), books)
+    finally:
+        # Also after a lost answer: the reading tells what became of it.
+        wake({(organisation.pk, name) for name in unapplied.FEEDS})
+
+
 def _skip(card: Card, answers: Answers) -> str:
     how = "Skipped; nothing is posted."
     with transaction.atomic():
@@ -411,6 +427,7 @@ REPAIRS: dict[str, Repair] = {
     "map_payment": Repair("Map the account", ("target",), _map("payment")),
     "payments_same": Repair("They are one payment", (), _payments_same),
     "payments_apart": Repair("They are two payments: enter both", (), _payments_apart),
+    "apply_money": Repair("Apply it to an invoice", ("invoice",), _apply_money),
     "enter_again": Repair("Enter it in the books again", (), _enter_again),
     "add_route": Repair("Add a route", ("organisation",), _add_route),
     "link_contact": Repair("Link the contact", ("contact",), _link_contact),

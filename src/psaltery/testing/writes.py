@@ -243,6 +243,24 @@ def a_payment_comes_back(rig: Rig) -> Begun:
     return Begun(lambda: rig.pay(link, Decimal("50"), str(link.document.issued_on)), check)
 
 
+def payments_come_back_each(rig: Rig) -> Begun:
+    """Two payments of one amount and day, where each has a record of its own in the PSA."""
+    call(f"{rig.psa_url}/_control/behaviour", "POST", {"several_payments": True})
+    want(rig, payments_each=True)
+    link = posted(rig)
+    day = str(link.document.issued_on)
+
+    def happen() -> None:
+        for _ in range(2):
+            rig.pay(link, Decimal("50"), day)
+
+    def check() -> None:
+        assert payments_of(rig, link) == [Decimal("50"), Decimal("50")]
+        assert balance(rig, link) == link.total - 100
+
+    return Begun(happen, check)
+
+
 def a_payment_grows(rig: Rig) -> Begun:
     """A second one, which changes the record of the first."""
     link = posted(rig)
@@ -301,6 +319,48 @@ def an_applied_credit_is_taken_back(rig: Rig) -> Begun:
         assert balance(rig, invoice) == invoice.total
 
     return Begun(lambda: rig.unallocate(credit, made["AllocationID"]), check)
+
+
+def money_comes_in(
+    rig: Rig, link: Link, amount: str, *, kind: str = "OVERPAYMENT", reference: str = ""
+) -> Any:
+    """The customer of an invoice pays without saying for what; the bookkeeper enters it so."""
+    (invoice,) = rig.in_books(link.organisation, f"Invoices/{link.books_id}")["Invoices"]
+    banks = rig.in_books(link.organisation, "Accounts")["Accounts"]
+    bank = next(one for one in banks if one["Type"] == "BANK")
+    line = {"Description": "On account", "Quantity": 1, "UnitAmount": amount}
+    if kind == "PREPAYMENT":
+        line |= {"AccountCode": "200"}
+    body = {
+        "Type": f"RECEIVE-{kind}",
+        "Contact": {"ContactID": invoice["Contact"]["ContactID"]},
+        "BankAccount": {"AccountID": bank["AccountID"]},
+        "Date": str(link.document.issued_on),
+        "Reference": reference,
+        "LineAmountTypes": "NoTax",
+        "LineItems": [line],
+    }
+    return rig.write_books(link.organisation, "BankTransactions", body)["BankTransactions"][0]
+
+
+def money_is_applied(rig: Rig) -> Begun:
+    """A person applies money of an overpayment, by the exception that asks what it is for."""
+    link = posted(rig)
+    made = money_comes_in(rig, link, "60")
+    rig.sync()
+
+    def press() -> None:
+        card = Card.objects.filter(code="payment_unmatched", state="open").first()
+        if card is not None:
+            repair(card, "apply_money", {"invoice": link.books_id}, PERSON)
+
+    def check() -> None:
+        path = f"Overpayments/{made['OverpaymentID']}"
+        (row,) = rig.in_books(link.organisation, path)["Overpayments"]
+        assert [Decimal(str(one["Amount"])) for one in row["Allocations"]] == [60]
+        assert balance(rig, link) == link.total - 60
+
+    return Begun(press, check, press)
 
 
 def want(rig: Rig, **changes: Any) -> None:

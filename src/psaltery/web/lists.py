@@ -66,7 +66,8 @@ class ListPage:
 
     `order` is the order before a person chooses another. `actions` names a template for the
     buttons beside the title, `above` one for what stands over the list, `foot` one for what stands
-    under its rows and is renewed with them; all see `extra`.
+    under its rows and `exports` one for files beside the CSV file, both renewed with the rows; all
+    see `extra`.
     `refresh_seconds` makes the rows renew themselves while the page is open.
     """
 
@@ -84,6 +85,7 @@ class ListPage:
     actions: str = ""
     above: str = ""
     foot: str = ""
+    exports: str = ""
     template: str = "web/list_page.html"
     refresh_seconds: int = 0
     page_size: int = PAGE_SIZE

@@ -221,10 +221,18 @@ class XeroBooks:
         if not verdict.accepted:
             raise Rejected(list(verdict.problems))
 
-    def allocate(self, credit_id: str, invoice_id: str, amount: Decimal, key: str) -> None:
-        """Apply the credit of a credit note to an invoice."""
+    def allocate(
+        self,
+        credit_id: str,
+        invoice_id: str,
+        amount: Decimal,
+        key: str,
+        *,
+        source: str = "credit_note",
+    ) -> None:
+        """Apply the credit of a credit note, overpayment or prepayment to an invoice."""
         body = elements.encoded(elements.allocation(invoice_id, amount))
-        answer = client.allocate(self._api, credit_id, body, key)
+        answer = client.allocate(self._api, client.CREDITS[source], credit_id, body, key)
         if problems := allocation_problems(answer):
             raise Rejected(list(problems))
 

@@ -199,12 +199,22 @@ def delete_payment(api: Api, payment_id: str, key: str) -> Answer:
     return api.write("POST", path, "payments.delete", '{"Status":"DELETED"}', key, {})
 
 
+CREDITS = {
+    "credit_note": "CreditNotes",
+    "overpayment": "Overpayments",
+    "prepayment": "Prepayments",
+}
+
+
 # https://developer.xero.com/documentation/api/accounting/creditnotes#put-creditnotes
-def allocate(api: Api, credit_id: str, allocation: str, key: str) -> Answer:
-    """Apply the credit of a credit note to one invoice."""
-    path = f"/CreditNotes/{_path(credit_id)}/Allocations"
+# https://developer.xero.com/documentation/api/accounting/overpayments#put-overpayments
+# https://developer.xero.com/documentation/api/accounting/prepayments#put-prepayments
+def allocate(api: Api, collection: str, credit_id: str, allocation: str, key: str) -> Answer:
+    """Apply credit of one of CREDITS to one invoice."""
+    path = f"/{collection}/{_path(credit_id)}/Allocations"
+    name = "credit_notes" if collection == "CreditNotes" else collection.lower()
     body = f'{{"Allocations":[{allocation}]}}'
-    return api.write("PUT", path, "credit_notes.allocate", body, key, {})
+    return api.write("PUT", path, f"{name}.allocate", body, key, {})
 
 
 # https://developer.xero.com/documentation/api/accounting/overpayments#get-overpayments

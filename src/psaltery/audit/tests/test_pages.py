@@ -49,6 +49,8 @@ def test_a_stranger_sees_nothing(client):
         ("", "archived", "nothing"),
         ("outcome=failed", "4711", "4712"),
         ("document=4712", "Held", "archived"),
+        ("document=4712,+4999", "Held", "archived"),
+        ("document=4999,4711", "archived", "Held"),
         ("customer=Acme", "archived", "Held"),
         ("kind=decision", "Held", "archived"),
         ("document_kind=invoice", "archived", "Held"),

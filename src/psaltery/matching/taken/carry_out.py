@@ -92,7 +92,7 @@ def read(document: Document, psa: Psa) -> bool:
     if _in_doubt(back):
         return False
     # What we wrote to the PSA is the books' money: taken over it would be paid twice there.
-    own = {back.psa_payment_id, *(one["payment_id"] for one in back.credits)} if back else set()
+    own = _ours(back) if back else set()
     # A person's record of a credit that the books have by now counts as ours too, and stays known.
     own -= set(document.payments_taken.values_list("psa_payment_id", flat=True))
     with transaction.atomic():
@@ -100,6 +100,11 @@ def read(document: Document, psa: Psa) -> bool:
         # By its moment: what was asked for again while we read stays.
         PaymentsToRead.objects.filter(pk=document.pk, asked_at=asked.asked_at).delete()
     return True
+
+
+def _ours(back: PaymentBack) -> set[str]:
+    single = (one["payment_id"] for one in (*back.credits, *back.payments))
+    return {back.psa_payment_id, *single}
 
 
 def _in_doubt(back: PaymentBack | None) -> bool:
@@ -165,7 +170,9 @@ def carry_out(document: Document, books: Books) -> int:
         return 0
     written = 0
     asks: list[Ask] = []
-    with about(documents=[document.number], customer=document.company_name):
+    with about(
+        document_kind="payment", documents=[document.number], customer=document.company_name
+    ):
         for row in rows:
             row.document = document
             for _ in range(STEPS):

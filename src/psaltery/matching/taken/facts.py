@@ -63,8 +63,8 @@ def _known(row: PaymentTaken) -> set[str]:
     others = PaymentTaken.objects.filter(document=row.document).exclude(pk=row.pk)
     known = set(others.values_list("books_payment_id", flat=True))
     back = PaymentBack.objects.filter(pk=row.document_id).first()
-    # Parts of the sum that we wrote to the PSA are no news from there.
-    if back is not None and back.psa_payment_id:
+    # Parts of what we wrote to the PSA are no news from there.
+    if back is not None and (back.psa_payment_id or back.payments):
         known |= {str(part["external_id"]) for part in back.parts}
     return known - {""}
 

@@ -51,6 +51,18 @@ def rule(**values) -> Terms:
     return Terms(**{"id": 5, "since": LONG_AGO, **values})
 
 
+def test_a_connection_that_stops_several_organisations_is_each_ones():
+    mine = rule(organisations=frozenset({8}))
+    stopped = card(topic="connection", code="token_revoked", kinds=frozenset(), amounts=())
+    assert not fits(mine, stopped)
+    assert fits(mine, card(topic="connection", stops=frozenset({7, 8})))
+    assert not fits(mine, card(topic="connection", stops=frozenset({7, 9})))
+    # Whoever does not want to hear of connections is not told for all that.
+    assert not fits(
+        rule(topics=frozenset({"posting"})), card(topic="connection", stops=frozenset({8}))
+    )
+
+
 def was_told(event: str = "opened", **values) -> Told:
     known = {"card": 1, "cause": card().cause, "event": event, "at": NOON - HOUR, "rule": 5}
     return Told(**{**known, **values})

@@ -208,3 +208,10 @@ def test_looking_costs_a_fixed_number_of_queries(
     outbox.book()
     with django_assert_max_num_queries(25):
         outbox.book()
+
+
+def test_the_form_says_what_passes_whatever_is_ticked(ada_client, ada):
+    page = ada_client.get(reverse("notify:add_rule", args=[mine(ada).pk])).content.decode()
+    assert "Connections that stop are told whatever is ticked here" in page
+    assert "tick only others under About" in page
+    assert "and connections that stop, are told whatever is entered" in page

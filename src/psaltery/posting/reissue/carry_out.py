@@ -72,7 +72,10 @@ def _carry_on(row: Reissue, books: Books, address: Address) -> bool:
     if row.attempts.filter(state__in=OPEN, booked_at__gte=now() - GRACE).exists():
         return False
     _stand(row, Posting.State.POSTING, f"It is being {row.get_way_display()}.")
-    with about(documents=[row.document.number], customer=row.document.company_name):
+    document = row.document
+    with about(
+        document_kind=document.kind, documents=[document.number], customer=document.company_name
+    ):
         for _ in range(MOST_STEPS):
             facts = read(row, books)
             step = steps.next_step(facts)

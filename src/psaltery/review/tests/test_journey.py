@@ -14,6 +14,7 @@ from psaltery.mapping.models import Mapping, Route
 from psaltery.posting.models import Link, Posting
 from psaltery.review.models import Card
 from psaltery.testing.rig import Rig
+from psaltery.testing.writes import balance, money_comes_in
 from psaltery.web import assets
 
 pytestmark = [
@@ -198,4 +199,32 @@ def test_filters_survive_a_reload_and_chosen_documents_are_forced(rig, live_app,
     expect(page.get_by_role("heading", name="Force-sync 3 documents?")).to_be_visible()
     page.get_by_role("link", name="Cancel").click()
     expect(page.get_by_label("State")).to_have_value("stopped")
+    assert console == []
+
+
+def test_money_on_no_invoice_is_applied_to_the_one_that_was_meant(rig, live_app, bea, console):
+    close(rig)
+    close(rig, lines=LINES[:1])
+    rig.sync()
+    first, second = Link.objects.select_related("document", "organisation").order_by("pk")
+    money_comes_in(rig, second, str(second.total), reference=f"paid {first.number}")
+    rig.sync()
+    card = Card.objects.get(code="payment_unmatched")
+    page = bea
+    page.goto(f"{live_app.url}/exceptions/{card.pk}/")
+    lines = page.get_by_role("radiogroup", name="Open invoices").locator("label")
+    # What the customer named is first and chosen; the same amount comes after it.
+    expect(lines).to_have_count(2)
+    expect(lines.nth(0)).to_contain_text(first.number)
+    expect(lines.nth(0)).to_contain_text("in the reference")
+    expect(lines.nth(0).get_by_role("radio")).to_be_checked()
+    expect(lines.nth(1)).to_contain_text("same amount")
+    lines.nth(1).get_by_role("radio").check()
+    page.get_by_role("button", name="Apply it to an invoice").click()
+    expect(page.get_by_text(f"was applied to {second.number}").first).to_be_visible()
+    rig.sync()
+    assert balance(rig, second) == 0
+    assert balance(rig, first) == first.total
+    page.goto(f"{live_app.url}/documents/{second.document_id}/")
+    expect(page.get_by_text("Overpayment").first).to_be_visible()
     assert console == []

@@ -3,16 +3,21 @@
 import csv
 import io
 import json
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from procrastinate.contrib.django.models import ProcrastinateJob
 from typer.testing import CliRunner
 
 from psaltery.accounts.models import Person, Role
 from psaltery.audit.models import Entry
+from psaltery.audit.service import Decision, record_decision
+from psaltery.audit.tests.test_log import XERO
 from psaltery.cli import app
 from psaltery.kit.clock import now
 from psaltery.posting.models import Posting
@@ -302,3 +307,52 @@ def test_a_card_is_snoozed_given_away_and_remarked_on(run, some):
     assert small.comments.get().author == "command line"
     assert "day after" in run("snooze", str(small.pk), "--until", "2020-01-01", code=2)["error"]
     assert "nobody with" in run("assign", str(small.pk), "no@example.com", code=2)["error"]
+
+
+def forced() -> set[int]:
+    return {
+        job.args["subject"]
+        for job in ProcrastinateJob.objects.filter(task_name="refresh_document", status="todo")
+    }
+
+
+def test_what_a_card_blocks_is_forced_from_there(writer, some):
+    _, big, _ = some
+    address = f"{reverse('posting:force_many')}?card={big.pk}"
+    card = f"/exceptions/{big.pk}/"
+    assert f'href="{address}"' in writer.get(card).content.decode()
+    asked = writer.get(address).content.decode()
+    assert "Force-sync 2 documents" in asked
+    assert f'href="{card}"' in asked
+    assert not forced()
+    answer = writer.post(address)
+    assert (answer.status_code, answer["Location"]) == (302, card)
+    assert forced() == set(big.blocked.values_list("document_id", flat=True))
+    assert Entry.objects.get(operation="force.documents").documents == ["3", "2"]
+
+
+def test_a_card_leads_to_what_the_log_has_of_its_documents(writer, some):
+    _, big, _ = some
+    record_decision(XERO, Decision(sentence="Held for account 2.", documents=("2",)))
+    record_decision(XERO, Decision(sentence="Held for account 3.", documents=("3",)))
+    record_decision(XERO, Decision(sentence="Held for the tax.", documents=("1",)))
+    page = writer.get(f"/exceptions/{big.pk}/").content.decode()
+    (address,) = re.findall(r'href="(/audit/[^"]+)"', page)
+    log = writer.get(unescape(address)).content.decode()
+    assert "Held for account 2." in log
+    assert "Held for account 3." in log
+    assert "Held for the tax." not in log
+
+
+def test_what_a_card_blocks_is_forced_by_command(some):
+    small, _, _ = some
+    done = CliRunner().invoke(app, ["exceptions", "force", str(small.pk), "--json"])
+    assert json.loads(done.stdout) == {"forced": ["1"]}
+    assert forced() == set(small.blocked.values_list("document_id", flat=True))
+
+
+@pytest.mark.parametrize("card", ["0", "x", "99999999999999999999", "-1"])
+def test_a_card_that_is_none_forces_nothing(writer, some, card):
+    answer = writer.get(reverse("posting:force_many"), {"card": card})
+    assert answer.status_code == 302
+    assert not forced()
