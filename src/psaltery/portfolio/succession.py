@@ -53,7 +53,7 @@ def hand_over(ended: Sequence[int]) -> dict[int, int]:
 
 def repoint(model: type[models.Model], field: str, heirs: Mapping[int, int]) -> None:
     """Write the heir wherever this foreign key of a model names one that ends."""
-    table, column = model._meta.db_table, model._meta.get_field(field).attname
+    table, column = model._meta.db_table, f"{field}_id"
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {table} t SET {column} = n.heir"  # noqa: S608 -- names of our own models

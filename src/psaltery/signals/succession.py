@@ -62,7 +62,8 @@ def _snapshots(heirs: Mapping[int, int]) -> None:
 def _alerts(heirs: Mapping[int, int]) -> None:
     lived = Alert.objects.filter(customer__in=heirs.values(), state__in=LIVE)
     taken = set(lived.values_list("customer_id", "signal"))
-    kept, doubled = [], []
+    kept: list[Alert] = []
+    doubled: list[Alert] = []
     for alert in Alert.objects.filter(customer__in=heirs, state__in=LIVE).order_by("pk"):
         key = (heirs[alert.customer_id or 0], alert.signal)
         (doubled if key in taken else kept).append(alert)
