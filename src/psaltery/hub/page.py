@@ -92,8 +92,8 @@ def _by(found: dict[Any, Any], keys: list[date]) -> list[int | Decimal | None]:
 
 
 def _ageing(money: Money) -> Bars:
-    labels, amounts = zip(*money.buckets, strict=True)
-    return list(labels), [(f"Outstanding {money.currency}", list(amounts))]
+    amounts: list[int | Decimal | None] = [amount for _, amount in money.buckets]
+    return list(queries.BAR_LABELS), [(f"Outstanding {money.currency}", amounts)]
 
 
 def _tickets(customer: Customer, today: date) -> Bars | None:
