@@ -158,6 +158,8 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
 SOCIALACCOUNT_PROVIDERS = (
     {
         "openid_connect": {
+            # https://datatracker.ietf.org/doc/html/rfc9700#section-2.1.1
+            "OAUTH_PKCE_ENABLED": True,
             "APPS": [
                 {
                     "provider_id": "oidc",
@@ -168,7 +170,7 @@ SOCIALACCOUNT_PROVIDERS = (
                     else "",
                     "settings": {"server_url": ENVIRONMENT.oidc_issuer},
                 }
-            ]
+            ],
         }
     }
     if ENVIRONMENT.oidc_issuer

@@ -47,11 +47,15 @@ class CredentialField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream of records that can be pulled. `seconds` is the default interval."""
+    """One stream of records that can be pulled. `seconds` is the default interval.
+
+    `paced`: read more often than that while the money of its organisation moves.
+    """
 
     name: str
     label: str
     seconds: int = 21600
+    paced: bool = False
     on_demand: bool = False  # begun with the first document of ours that it is about
     full_pass_seconds: int = 604800  # a pass over everything, for what deltas miss by design
 

@@ -76,7 +76,7 @@ def _row(row: Any) -> dict[str, Any]:
 
 @app.command()
 def show(number: Number, json: Json = False) -> None:
-    """Show one customer: its money by currency as it is now, and its agreements."""
+    """Show one customer as its page does: money now, alerts, exceptions, invoices, agreements, …"""
     with working(json=json):
         from django.utils import timezone
 
@@ -99,12 +99,65 @@ def show(number: Number, json: Json = False) -> None:
             {"name": one.agreement.name, "monthly": one.monthly, "active": one.active}
             for one in queries.agreements(row, today)
         ]
+        lists = _lists(row)
         if json:
-            typer.echo(as_json({**facts, "money": money, "agreements": contracts}))
+            typer.echo(as_json({**facts, "money": money, "agreements": contracts, **lists}))
             return
         show_facts(facts, json=False)
         say("")
         show_rows(money, MONEY, json=False, empty="No money.")
+        for name, rows in lists.items():
+            if rows:
+                say(f"\n{name.capitalize()}")
+                show_rows(rows, {key: key.capitalize() for key in rows[0]}, json=False)
+
+
+# What the page lists, in its order: of each row what tells it from the others.
+_SHOWN = {
+    "alerts": ("id", "severity", "state", "sentence"),
+    "exceptions": ("id", "code", "sentence"),
+    "invoices": ("id", "number", "status", "due", "total", "open", "currency", "source"),
+    "payments": ("paid", "on", "touch", "amount", "currency", "source"),
+    "tickets": ("number", "status", "summary"),
+    "people": ("name", "email", "phone"),
+}
+
+
+def _lists(row: "Customer") -> dict[str, list[dict[str, Any]]]:
+    from psaltery.hub import queries
+
+    links = queries.links_of(row)
+    most = queries.SHOWN
+    values = {
+        "alerts": (
+            (one.pk, one.get_severity_display(), one.state, one.sentence)
+            for one in queries.alerts(row)
+        ),
+        "exceptions": ((one.pk, one.code, one.sentence) for one in queries.cards(row)[:most]),
+        "invoices": map(_invoice, queries.invoices(links)[:most]),
+        "payments": map(_payment, queries.payments(links)[:most]),
+        "tickets": (
+            (one.external_id, one.status, one.summary) for one in queries.tickets(row)[:most]
+        ),
+        "people": (
+            (f"{one.first_name} {one.last_name}".strip(), one.email, one.phone)
+            for one in queries.people(row)[:most]
+        ),
+    }
+    return {
+        name: [dict(zip(_SHOWN[name], one, strict=True)) for one in rows]
+        for name, rows in values.items()
+    }
+
+
+def _invoice(row: Any) -> tuple[Any, ...]:
+    money = (f"{row.total:.2f}", f"{row.amount_due:.2f}", row.currency)
+    return (row.pk, row.number, row.status, row.due_on, *money, row.organisation.name)
+
+
+def _payment(row: Any) -> tuple[Any, ...]:
+    money = (f"{row.amount:.2f}", row.currency)
+    return (row.paid_on, row.invoice_number or "", row.touch, *money, row.organisation.name)
 
 
 def _facts(row: "Customer") -> dict[str, Any]:

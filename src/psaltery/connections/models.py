@@ -145,6 +145,8 @@ class Feed(models.Model):
     done = models.PositiveIntegerField(default=0)  # records in this run
     total = models.PositiveIntegerField(null=True, blank=True)
     changed = models.PositiveIntegerField(default=0)
+    # When reading on last found something new; passes over everything don't count.
+    moved_at = models.DateTimeField(null=True, blank=True)
     failure_code = models.CharField(max_length=64, blank=True)
     failure = models.TextField(blank=True)
     failed_since = models.DateTimeField(null=True, blank=True)

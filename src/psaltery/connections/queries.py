@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Case, Count, Q, QuerySet, Sum, When, prefetch_related_objects
 
 from psaltery.adapters import registry
 from psaltery.adapters.contract import Manifest
@@ -57,10 +58,19 @@ def connections() -> QuerySet[Connection]:
     return Connection.objects.annotate(synced=chosen)
 
 
-def parts(connection: Connection) -> list[OrganisationPart]:
-    """The synced organisations of a connection, in four queries."""
+def synced(connection: Connection, text: str = "") -> QuerySet[Organisation]:
+    """The synced organisations of a connection, found by name; those in trouble first."""
+    found = named(connection.organisations.filter(chosen=True), text)
+    failed = Count("feeds", filter=Q(feeds__state=Feed.State.FAILED))
+    well = Case(When(state=Organisation.State.ACTIVE, then=1), default=0)
+    return found.annotate(failed=failed, well=well).order_by("well", "-failed", "name", "pk")
+
+
+def parts(connection: Connection, shown: Iterable[Organisation]) -> list[OrganisationPart]:
+    """Organisations of a connection with their feeds and calls, in three queries."""
     manifest = registry.manifest(connection.kind)
-    organisations = connection.organisations.filter(chosen=True).select_related("budget")
+    organisations = list(shown)
+    prefetch_related_objects(organisations, "budget")
     # Grouped here: one query for all organisations instead of one for each.
     feeds: dict[int, list[Feed]] = {}
     for feed in Feed.objects.filter(organisation__in=organisations):
@@ -98,11 +108,16 @@ def _lines(manifest: Manifest, feeds: list[Feed]) -> list[FeedLine]:
 
 def findable(connection: Connection, text: str) -> QuerySet[Organisation]:
     """The organisations a person may choose, found by name."""
-    found = connection.organisations.exclude(state=Organisation.State.REMOVED)
+    reached = connection.organisations.exclude(state=Organisation.State.REMOVED)
+    return named(reached, text).order_by("name", "pk")
+
+
+def named(rows: QuerySet[Organisation], text: str) -> QuerySet[Organisation]:
+    """Of these organisations, those whose name has all words of a text."""
     # PostgreSQL refuses a NUL in text; six words bound what a request can cost.
     for word in text.replace("\x00", "").split()[:6]:
-        found = found.filter(name__icontains=word)
-    return found.order_by("name", "pk")
+        rows = rows.filter(name__icontains=word)
+    return rows
 
 
 def is_chosen_whole(connection: Connection) -> bool:

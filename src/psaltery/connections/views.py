@@ -28,6 +28,8 @@ from psaltery.web.format import badge
 from psaltery.web.lists import Choice, Column, Empty, ListPage
 
 PICKED_PAGE = 25
+# Each with its feeds: more would be a wall.
+SHOWN = 12
 TONES = {
     Connection.State.CONNECTED: "good",
     Connection.State.NEEDS_RECONNECT: "bad",
@@ -228,13 +230,19 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
     """One connection: its state, organisations and feeds."""
     connection = get_object_or_404(Connection, pk=number)
     manifest = registry.manifest(connection.kind)
+    text = request.GET.get("q", "").strip()
+    every = queries.synced(connection)
+    page = Paginator(queries.synced(connection, text), SHOWN).get_page(request.GET.get("page"))
     values = {
         "title": connection.name,
         "crumbs": _crumbs(),
         "connection": connection,
         "manifest": manifest,
         "state": _state(connection),
-        "parts": queries.parts(connection),
+        "parts": queries.parts(connection, page),
+        "page": page,
+        "query": text,
+        "synced": every.count(),
         "entered": queries.entered(connection),
         "effects": service.disconnect_effects(connection),
         "test_now": "test" in request.GET,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,9 @@ from django.db.models.functions import TruncMonth, TruncWeek
 
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.errors import Failure
-from psaltery.connections.models import Organisation
 from psaltery.connections.opening import unchecked_adapter
+from psaltery.desk.addresses import psa_addresses
+from psaltery.desk.models import Ticket
 from psaltery.hub import queries
 from psaltery.hub.queries import SHOWN, Link, Money
 from psaltery.portfolio.models import Customer
@@ -39,7 +41,7 @@ def values_of(customer: Customer, today: date, currency: str = "") -> dict[str, 
         "invoices": list(queries.invoices(links)[:SHOWN]),
         "payments": list(queries.payments(links)[:SHOWN]),
         "agreements": queries.agreements(customer, today),
-        "tickets": list(queries.tickets(customer)[:SHOWN]),
+        "tickets": _linked(queries.tickets(customer)[:SHOWN]),
         "ticket_count": queries.tickets(customer).filter(closed=False).count(),
         "people": list(queries.people(customer)[:SHOWN]),
         "cards": list(queries.cards(customer)[:SHOWN]),
@@ -51,6 +53,12 @@ def values_of(customer: Customer, today: date, currency: str = "") -> dict[str, 
             "ticket_chart": _tickets(customer, today),
         },
     }
+
+
+def _linked(tickets: Iterable[Ticket]) -> list[tuple[Ticket, str]]:
+    """Tickets with the PSA's page of each."""
+    address = psa_addresses()
+    return [(row, address(row.connection_id, "ticket", row.external_id)) for row in tickets]
 
 
 def _months(links: list[Link], money: Money, today: date) -> Bars:
@@ -84,8 +92,8 @@ def _by(found: dict[Any, Any], keys: list[date]) -> list[int | Decimal | None]:
 
 
 def _ageing(money: Money) -> Bars:
-    labels, amounts = zip(*money.buckets, strict=True)
-    return list(labels), [(f"Outstanding {money.currency}", list(amounts))]
+    amounts: list[int | Decimal | None] = [amount for _, amount in money.buckets]
+    return list(queries.BAR_LABELS), [(f"Outstanding {money.currency}", amounts)]
 
 
 def _tickets(customer: Customer, today: date) -> Bars | None:
@@ -111,29 +119,13 @@ def _addresses(customer: Customer, links: list[Link]) -> list[tuple[str, str]]:
     """Where each system shows this customer: what to call it, and the address."""
     found = []
     if customer.company:
-        site = (
-            Organisation.objects.filter(connection=customer.company.connection_id)
-            .select_related("connection")
-            .first()
-        )
-        if site and (address := _psa_address(site, customer.company.external_id)):
-            found.append((customer.company.connection.name, address))
+        company = customer.company
+        if address := psa_addresses()(company.connection_id, "company", company.external_id):
+            found.append((company.connection.name, address))
     for link in links:
         if address := _books_address(link):
             found.append((link.organisation.name, address))
     return found
-
-
-def _psa_address(site: Organisation, external_id: str) -> str:
-    try:
-        # No call is made: a page must open while the PSA is out of reach.
-        address: str = unchecked_adapter(site, Priority.INTERACTIVE).web_address(
-            "company", external_id
-        )
-    # A connection that can't be opened costs its link, not the page.
-    except Failure:
-        return ""
-    return address
 
 
 def _books_address(link: Link) -> str:

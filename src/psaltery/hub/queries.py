@@ -24,6 +24,8 @@ from psaltery.signals.models import Alert
 
 SHOWN = 10
 LIVE = (Alert.State.OPEN, Alert.State.ACKNOWLEDGED, Alert.State.SNOOZED)
+# Under the bars of a chart, whose title says that these are days: longer ones would be left out.
+BAR_LABELS = ("Not due", "1–30", "31–60", "61–90", "Over 90")
 BUCKET_LABELS = ("Not due", "1–30 days", "31–60 days", "61–90 days", "Over 90 days")
 
 

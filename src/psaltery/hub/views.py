@@ -152,8 +152,8 @@ Chart = tuple[str, dict[str, Any]]
 def _drawn(one: everybody.Portfolio) -> tuple[everybody.Portfolio, Chart, Chart]:
     months = [f"{month:%b %y}" for month, _ in one.sales]
     sales = charts.bars(months, [(f"Invoiced {one.currency}", [sum_ for _, sum_ in one.sales])])
-    labels, amounts = zip(*one.buckets, strict=True)
-    ageing = charts.bars(labels, [(f"Outstanding {one.currency}", amounts)])
+    amounts = [amount for _, amount in one.buckets]
+    ageing = charts.bars(queries.BAR_LABELS, [(f"Outstanding {one.currency}", amounts)])
     return one, (f"sales-{one.currency}", sales), (f"ageing-{one.currency}", ageing)
 
 

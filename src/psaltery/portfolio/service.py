@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from psaltery.audit.service import record_change
 from psaltery.connections.mirror import store
 from psaltery.kit.clock import now
-from psaltery.portfolio import agreements, gather, recurring
+from psaltery.portfolio import agreements, gather, recurring, succession
 from psaltery.portfolio.models import Customer, CustomerMoney
 
 # The number of our advisory lock: one process at a time works it out.
@@ -58,6 +58,15 @@ _CUSTOMERS = (
        FROM portfolio_customers p
        JOIN customers b ON p.contact_key = b.organisation_id || ':' || b.external_id
        ON CONFLICT (organisation_id, external_id) DO NOTHING""",
+    # Merged in the books before anybody linked it: it is whoever the survivor is.
+    """UPDATE portfolio_contacts k SET customer_id = s.customer_id
+       FROM customers b JOIN portfolio_contacts s
+         ON s.organisation_id = b.organisation_id AND s.external_id = b.merged_into
+       WHERE b.merged_into <> '' AND k.organisation_id = b.organisation_id
+         AND k.external_id = b.external_id AND k.customer_id <> s.customer_id
+         AND NOT EXISTS (SELECT 1 FROM mapping_contactlink l
+           WHERE l.organisation_id = k.organisation_id
+             AND l.contact_external_id = k.external_id)""",
     """UPDATE portfolio_customers p SET known_since = least(
          (SELECT min(a.starts_on) FROM desk_agreements a WHERE a.connection_id = c.connection_id
             AND a.company_external_id = c.external_id),
@@ -146,6 +155,7 @@ def _forget_ended() -> None:
     with connection.cursor() as cursor:
         cursor.execute(_ENDED)
         ended = [row[0] for row in cursor.fetchall()]
+    succession.hand_over(ended)
     # With what refers to them, which Django knows and the statements above don't.
     Customer.objects.filter(pk__in=ended).delete()
 

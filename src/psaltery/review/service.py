@@ -1,6 +1,6 @@
 """Opens, fills and closes cards. One card for one cause; it closes when it blocks nothing more."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -124,6 +124,22 @@ def open_cards(reasons: Sequence[tuple[Organisation | None, Reason]], *, topic: 
     return [found[key] for key in keys]
 
 
+def move_to(places: Mapping[int, str]) -> None:
+    """Live cards, by id, that are about something else from now on: what became of their subject.
+
+    One whose place another live card has already stays as it is.
+    """
+    cards = list(Card.objects.filter(pk__in=places, state__in=_LIVE).order_by("pk"))
+    for card in cards:
+        card.subject_ref = places[card.pk]
+        reason = Reason(code=card.code, about=card.subject_ref, sentence="")
+        card.cause = cause(card.organisation, reason)
+    there = Card.objects.filter(cause__in=[card.cause for card in cards], state__in=_LIVE)
+    taken = set(there.values_list("cause", flat=True))
+    free = {card.cause: card for card in cards if card.cause not in taken}
+    Card.objects.bulk_update(free.values(), ["subject_ref", "cause"], batch_size=500)
+
+
 def close_cause(organisation: Organisation | None, code: str, about: str, how: str) -> None:
     """The cause is gone: close its card, if one is open."""
     key = cause(organisation, Reason(code=code, about=about, sentence=""))
@@ -210,8 +226,7 @@ def _open_cards(
         found = {
             card.cause: card for card in Card.objects.filter(cause__in=wanted, state__in=_LIVE)
         }
-    for key, card in found.items():
-        _refresh(card, wanted[key][1])
+    _refresh([(card, wanted[key][1]) for key, card in found.items()])
     return found
 
 
@@ -231,11 +246,20 @@ def _card(key: str, topic: str, organisation: Organisation | None, reason: Reaso
     )
 
 
-def _refresh(card: Card, reason: Reason) -> None:
-    # Written only when it says something new: a held document comes by with each pass.
-    if (card.sentence, card.details) != (reason.sentence, reason.details):
-        card.sentence, card.details = reason.sentence, reason.details
-        card.save(update_fields=["sentence", "details", "last_seen_at"])
+def _refresh(cards: Iterable[tuple[Card, Reason]]) -> None:
+    # Written only where it says something new: a held document comes by with each pass.
+    changed = [
+        (card, reason)
+        for card, reason in cards
+        if (card.sentence, card.details) != (reason.sentence, reason.details)
+    ]
+    moment = now()
+    for card, reason in changed:
+        card.sentence, card.details, card.last_seen_at = reason.sentence, reason.details, moment
+    # One statement: a look may bring thousands of alerts up to date.
+    Card.objects.bulk_update(
+        [card for card, _ in changed], ["sentence", "details", "last_seen_at"], batch_size=500
+    )
 
 
 def _detach_others(held: Sequence[Held], cards: dict[str, Card], topic: str) -> None:

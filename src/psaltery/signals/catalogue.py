@@ -52,7 +52,7 @@ SIGNALS = (
     Signal(
         code="stale_source",
         title="Source too old",
-        meaning="A feed was not read for longer than twice its interval; what needs it is paused.",
+        meaning="A feed was not read for twice its interval or longer; what needs it is paused.",
         advice="Open the connection: its banner says why it does not read.",
     ),
 )

@@ -92,7 +92,7 @@ def service_without_invoice(facts: Service, limits: Thresholds) -> Finding | Non
         return None
     worth = sum((_worth(one, limits) for one in facts.time if one.billable), ZERO)
     done = _listed([(len(facts.tickets), "ticket"), (hours, "hour")])
-    evidence = (*facts.tickets, *(_time(one, facts.currency) for one in facts.time))
+    evidence = (*facts.tickets, *(_time(one, facts.currency, limits) for one in facts.time))
     return Finding(
         sentence=f"{done} in {facts.month:%B %Y} and no invoice.",
         # Without rates there is no estimate, and what was not billed is not called grave.
@@ -131,14 +131,16 @@ def _worth(one: Work, limits: Thresholds) -> Decimal:
     return (one.hours * (one.rate or limits.default_rate)).quantize(Decimal("0.01"))
 
 
-def _time(one: Work, currency: str) -> Proof:
+def _time(one: Work, currency: str, limits: Thresholds) -> Proof:
+    # What a row is worth is what it adds to the sum above it: else people would add up another one.
+    worth = _worth(one, limits) if one.billable else ZERO
     return Proof(
         kind="time",
         id=one.id,
         label=one.label,
-        detail=f"{one.hours.normalize():f} h",
+        detail=f"{one.hours.normalize():f} h" + ("" if one.billable else ", not to be billed"),
         day=one.day,
-        amount=(one.hours * one.rate).quantize(Decimal("0.01")) if one.rate else None,
+        amount=worth or None,
         currency=currency,
     )
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -38,14 +39,14 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
 
-def sources(moment: datetime) -> Sources:
+def sources(moment: datetime, intervals: Decimal) -> Sources:
     """How fresh everything is; four queries."""
     psa: dict[int, dict[str, str]] = defaultdict(dict)
     books: dict[int, dict[str, str]] = defaultdict(dict)
     kinds = {one.kind for one in registry.manifests() if one.role is Role.PSA}
     rows = Feed.objects.select_related("organisation__connection")
     for feed in rows.filter(organisation__chosen=True):
-        why = too_old(feed, moment)
+        why = too_old(feed, moment, intervals)
         connection = feed.organisation.connection
         if connection.kind in kinds:
             psa[connection.pk][feed.name] = why
@@ -61,22 +62,22 @@ def sources(moment: datetime) -> Sources:
     return Sources(psa=dict(psa), books=dict(books), of=dict(of), sites=sites)
 
 
-def feeds(moment: datetime) -> dict[int, list[Source]]:
+def feeds(moment: datetime, intervals: Decimal) -> dict[int, list[Source]]:
     """Every feed of every chosen organisation, with why it is too old."""
     found: dict[int, list[Source]] = defaultdict(list)
     rows = Feed.objects.select_related("organisation__connection").order_by("pk")
     for feed in rows.filter(organisation__chosen=True):
-        found[feed.organisation_id].append(_source(feed, moment))
+        found[feed.organisation_id].append(_source(feed, moment, intervals))
     return found
 
 
-def _source(feed: Feed, moment: datetime) -> Source:
+def _source(feed: Feed, moment: datetime, intervals: Decimal) -> Source:
     one = feed.organisation
     began = feed.started_at or one.created_at
     return Source(
         id=feed.pk,
         name=feed.name.replace("_", " "),
-        why=too_old(feed, moment),
+        why=too_old(feed, moment, intervals),
         paused=one.paused or one.connection.state == Connection.State.DISCONNECTED,
         chosen=one.chosen,
         removed=one.state == Organisation.State.REMOVED,

@@ -264,9 +264,8 @@ def _tickets(window: dict[str, Any], customers: list[int]) -> dict[int, list[Pro
     """What was resolved for each customer, by day."""
     found: dict[int, list[Proof]] = defaultdict(list)
     for customer, key, summary, hours, day in _rows(_WORKED, **window, customers=customers):
-        found[customer].append(
-            Proof(kind="ticket", id=key, label=summary, detail=f"{hours:f} h", day=day)
-        )
+        detail = f"{hours.normalize():f} h"
+        found[customer].append(Proof(kind="ticket", id=key, label=summary, detail=detail, day=day))
     return found
 
 

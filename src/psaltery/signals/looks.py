@@ -55,7 +55,7 @@ class Now:
 
     @cached_property
     def sources(self) -> Sources:
-        return sources(self.moment)
+        return sources(self.moment, self.limits.stale_intervals)
 
     @cached_property
     def overdue(self) -> dict[int, list[OpenInvoice]]:
@@ -162,7 +162,7 @@ def unmapped(now: Now) -> Looked:
 def stale_source(now: Now) -> Looked:
     """Organisations with feeds that are too old."""
     looked = Looked()
-    for organisation, rows in feeds(now.moment).items():
+    for organisation, rows in feeds(now.moment, now.limits.stale_intervals).items():
         looked.put(f"organisation:{organisation}", formulas.stale_source(rows))
     return looked
 

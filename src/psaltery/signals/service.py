@@ -204,7 +204,7 @@ def _open(signal: str, fresh: Mapping[str, dict[str, Any]], moment: datetime) ->
             "customer", "organisation"
         )
     )
-    _carry(rows)
+    carry(rows)
 
 
 def _alert(signal: str, subject: str, content: dict[str, Any], moment: datetime) -> Alert:
@@ -220,8 +220,8 @@ def _alert(signal: str, subject: str, content: dict[str, Any], moment: datetime)
     )
 
 
-def _carry(alerts: Sequence[Alert]) -> None:
-    """Open the cards that tell people of alerts, by the rules for exceptions."""
+def carry(alerts: Sequence[Alert]) -> None:
+    """Open or renew the cards that tell people of alerts, by the rules for exceptions."""
     reasons = [(alert.organisation, _reason(alert)) for alert in alerts]
     cards = open_cards(reasons, topic=TOPIC) if reasons else []
     by_severity: dict[str, list[int]] = defaultdict(list)
@@ -267,7 +267,7 @@ def _update(found: Iterable[tuple[Alert, dict[str, Any]]]) -> None:
     _speak_up([alert.pk for alert, content in changed if content["severity"] > alert.severity])
     # Read again: what people did meanwhile decides whether they are told.
     mine = Alert.objects.filter(pk__in=[alert.pk for alert, _ in changed], state=State.OPEN)
-    _carry(list(mine.select_related("customer", "organisation")))
+    carry(list(mine.select_related("customer", "organisation")))
 
 
 def _speak_up(graver: list[int]) -> None:

@@ -30,6 +30,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     drift_cents: Decimal = Decimal("0.01")
     unmapped_days: Decimal = Decimal(365)
     unmapped_many: Decimal = Decimal(10)
+    stale_intervals: Decimal = Decimal(2)
     risk_overdue_days: Decimal = Decimal(30)
     slower_days: Decimal = Decimal(10)
     spike_factor: Decimal = Decimal("1.5")
@@ -56,6 +57,7 @@ def _l(name: str, signal: str, label: str, **more: Any) -> Limit:
 
 _LEAK, _LATE, _GAP = "service_without_invoice", "invoice_overdue", "mrr_gap"
 _DRIFT, _ALONE, _HEALTH = "psa_ledger_drift", "unmapped", "account_health"
+_STALE = "stale_source"
 LIMITS = (
     _l("leak_tickets", _LEAK, "Tickets resolved in the month", least=Decimal(1)),
     _l("leak_hours", _LEAK, "Or hours worked in the month"),
@@ -73,6 +75,13 @@ LIMITS = (
     _l("drift_cents", _DRIFT, "Difference of totals that is let pass"),
     _l("unmapped_days", _ALONE, "Only those used within this many days"),
     _l("unmapped_many", _ALONE, "Medium from this many on"),
+    _l(
+        "stale_intervals",
+        _STALE,
+        "Intervals without a reading",
+        least=Decimal(1),
+        most=Decimal(100),
+    ),
     _l("risk_overdue_days", _HEALTH, "Days overdue that count"),
     _l("slower_days", _HEALTH, "Days by which paying became slower"),
     _l("spike_factor", _HEALTH, "Spike: times the monthly mean of before", least=Decimal(1)),

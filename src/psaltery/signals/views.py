@@ -25,6 +25,7 @@ from psaltery.portfolio.models import Customer
 from psaltery.signals import queries, service
 from psaltery.signals import renewals as board
 from psaltery.signals.catalogue import BY_CODE, CHOICES
+from psaltery.signals.evidence import addresses
 from psaltery.signals.filters import OfCustomer
 from psaltery.signals.forms import LimitsForm, NoteForm, RenewalForm, SnoozeForm
 from psaltery.signals.models import Alert, Muted, RenewalNote
@@ -37,8 +38,6 @@ CRUMBS = [("Alerts", "/alerts/")]
 RISK_TONES = {"high": "bad", "watch": "warn"}
 SEVERITY_TONES = {1: "plain", 2: "info", 3: "warn", 4: "bad"}
 STATE_TONES = {"open": "bad", "acknowledged": "info", "snoozed": "info", "resolved": "good"}
-# Where a row of evidence leads, by its kind.
-_PLACES = {"invoice": "ledger:invoice", "document": "posting:document"}
 
 
 @may_view
@@ -141,7 +140,9 @@ def alert(request: HttpRequest, number: int) -> HttpResponse:
         "severity": severity(row),
         "state": _state(row),
         "money": queries.money_of(row),
-        "evidence": [_proof(one) for one in row.evidence],
+        "evidence": [
+            _proof(one, url) for one, url in zip(row.evidence, addresses(row.evidence), strict=True)
+        ],
         "more": row.evidence_count - len(row.evidence),
         "snooze_form": SnoozeForm(auto_id="snooze_%s"),
         "note_form": NoteForm(auto_id="acknowledge_%s"),
@@ -150,13 +151,14 @@ def alert(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "signals/alert.html", values)
 
 
-def _proof(one: dict[str, Any]) -> dict[str, Any]:
-    route, key = _PLACES.get(one["kind"], ""), one.get("id") or 0
+def _proof(one: dict[str, Any], url: str) -> dict[str, Any]:
     return {
         **one,
         "amount": Decimal(one["amount"]) if one.get("amount") is not None else None,
         "day": date.fromisoformat(one["day"]) if one.get("day") else None,
-        "url": reverse(route, args=[key]) if route and key else "",
+        "url": url,
+        # The PSA's own pages open beside ours, so that the way back is not lost.
+        "elsewhere": not url.startswith("/"),
         "kind": one["kind"].replace("_", " ").capitalize(),
     }
 

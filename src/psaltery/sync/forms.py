@@ -188,10 +188,12 @@ class OrganisationForm(forms.Form):
         )
 
     def _add_feed(self, feed: Feed) -> None:
-        labels = {spec.name: spec.label for spec in self._manifest.feeds}
+        specs = {spec.name: spec for spec in self._manifest.feeds}
+        spec = specs.get(feed.name)
         offered = sorted({*INTERVALS, feed.seconds})
         self.fields[f"{FEED}{feed.name}"] = forms.ChoiceField(
-            label=labels.get(feed.name, feed.name),
+            label=spec.label if spec else feed.name,
+            help_text="At least; more often while money moves." if spec and spec.paced else "",
             choices=[(str(seconds), f"every {interval_text(seconds)}") for seconds in offered],
             initial=str(feed.seconds),
         )

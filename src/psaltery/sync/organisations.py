@@ -18,9 +18,10 @@ from psaltery.mapping.service import remember_facts
 from psaltery.matching.taken import service as taken
 from psaltery.posting.policy import Policy, read_policy, stored_policy
 from psaltery.sync import force, push
+from psaltery.sync.pace import LEAST_SECONDS
 
 # A day at most: silence longer than that could not be told from a feed that died.
-LEAST_SECONDS, MOST_SECONDS = 300, 86_400
+MOST_SECONDS = 86_400
 WORDS = {
     "status": "status of posted documents",
     "credit_notes": "post credit memos",

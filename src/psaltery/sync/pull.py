@@ -40,9 +40,9 @@ from psaltery.sync.backfill import (
 )
 from psaltery.sync.failures import feed_failed, feed_works, identity_checked
 from psaltery.sync.models import Run
+from psaltery.sync.pacing import bring_forward, next_reading
 from psaltery.sync.pairing import run_ended
 from psaltery.sync.runs import run
-from psaltery.sync.spread import next_tick
 from psaltery.sync.taken import reconsider as reconsider_taken
 
 SLICE_SECONDS = 20.0
@@ -181,7 +181,9 @@ def _checkpoint(feed: Feed, page: Page[Any], changed: int) -> None:
     feed.total = page.total if page.total is not None else feed.total
     if not page.more:
         _finish(feed)
-    feed.save(update_fields=_RUN if page.more else (*_RUN, "due_at"))
+    feed.save(update_fields=_RUN if page.more else (*_RUN, "due_at", "moved_at"))
+    if feed.changed and not page.more:
+        bring_forward(feed)
 
 
 def _finish(feed: Feed) -> None:
@@ -189,7 +191,9 @@ def _finish(feed: Feed) -> None:
     feed.finished_at = now()
     feed.failure = feed.failure_code = ""
     feed.failed_since = None
-    feed.due_at = next_tick(feed.organisation_id, feed.seconds, now())
+    if feed.changed and not feed.running_full:
+        feed.moved_at = now()
+    feed.due_at = next_reading(feed)
     if feed.running_full:
         # From its start: what changed while it ran may have been behind the pages already.
         feed.full_pass_at = feed.started_at

@@ -53,9 +53,15 @@ def shares(labels: Sequence[str], used: Figures, limits: Figures) -> dict[str, A
     }
 
 
+# So few have room for all their names; of months and weeks some may be left out.
+_ALL_NAMED = 5
+
+
 def _axes(categories: Sequence[str], series: list[dict[str, Any]]) -> dict[str, Any]:
+    few = len(categories) <= _ALL_NAMED
+    labels = {"interval": 0, "hideOverlap": False} if few else {}
     return {
-        "xAxis": {"type": "category", "data": list(categories)},
+        "xAxis": {"type": "category", "data": list(categories), "axisLabel": labels},
         "yAxis": {"type": "value"},
         "series": series,
     }

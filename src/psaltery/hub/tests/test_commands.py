@@ -42,6 +42,14 @@ def test_customers_and_alerts(rig, run):
     shown = json.loads(run("customers", "show", number, "--json"))
     assert shown["money"][0]["days_30"] == "220.0000"
     assert shown["agreements"][0]["active"] is True
+    invoice = BillingInvoice.objects.get()
+    assert [(row["number"], row["open"]) for row in shown["invoices"]] == [
+        (invoice.number, "220.00")
+    ]
+    assert "1 invoice overdue" in {row["sentence"].partition(",")[0] for row in shown["alerts"]}
+    assert shown["people"][0]["email"]
+    assert (shown["payments"], shown["exceptions"]) == ([], [])
+    assert invoice.number in run("customers", "show", number)
     told = json.loads(run("customers", "timeline", number, "--kind", "invoice", "--json"))
     assert [event["kind"] for event in told["events"]] == ["invoice"]
     assert run("customers", "list", "--search", "nobody at all") == "No customers are known yet.\n"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 from django.db.models import QuerySet
@@ -15,6 +16,7 @@ PSA_FEEDS = ("invoices",)
 MONEY_FEEDS = ("payments", "credit_notes", "overpayments", "prepayments")
 BOOKS_FEEDS = ("invoices", *MONEY_FEEDS)
 # A feed that missed two of its turns says nothing about now.
+INTERVALS = Decimal(2)
 SLACK = timedelta(minutes=15)
 
 
@@ -55,12 +57,15 @@ def _oldest(feeds: Iterable[Feed]) -> datetime | None:
     return min(known) if known and len(known) == len(moments) else None
 
 
-def too_old(feed: Feed, moment: datetime) -> str:
-    """Why nothing can be said from this feed, in a sentence; "" when it is fresh."""
+def too_old(feed: Feed, moment: datetime, intervals: Decimal = INTERVALS) -> str:
+    """Why nothing can be said from this feed, in a sentence; "" when it is fresh.
+
+    `intervals`: of its own without a reading.
+    """
     name = f"{feed.organisation.name}: {feed.name.replace('_', ' ')}"
     # Without a full pass what is missing may only not have been read.
     if feed.finished_at is None or feed.full_pass_at is None:
         return f"{name} have not been read to their end yet."
-    if feed.finished_at + timedelta(seconds=2 * feed.seconds) + SLACK < moment:
+    if feed.finished_at + timedelta(seconds=int(intervals * feed.seconds)) + SLACK < moment:
         return f"{name} were last read {feed.finished_at:%d %B %Y %H:%M} UTC."
     return ""

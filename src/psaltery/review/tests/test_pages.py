@@ -127,6 +127,27 @@ def test_the_list_costs_the_same_for_many_cards(writer, some):
     assert cost() == few
 
 
+def test_cards_are_brought_up_to_date_together(db):
+    def told(count, word):
+        about = [Reason(code="stale", about=str(n), sentence=f"{n} {word}.") for n in range(count)]
+        with CaptureQueriesContext(connection) as queries:
+            cards = service.open_cards([(None, reason) for reason in about], topic="alert")
+        assert [card.sentence for card in cards] == [reason.sentence for reason in about]
+        return cards, len(queries)
+
+    first, _ = told(30, "is late")
+    Card.objects.update(last_seen_at=now() - timedelta(days=1))
+    again, few = told(2, "is later")
+    assert [card.pk for card in again] == [card.pk for card in first[:2]]
+    _, many = told(30, "is latest")
+    assert many == few
+    stored = Card.objects.order_by("pk")
+    assert [card.sentence for card in stored] == [f"{n} is latest." for n in range(30)]
+    assert stored.filter(last_seen_at__gt=now() - timedelta(hours=1)).count() == 30
+    # What says nothing new costs no write.
+    assert told(30, "is latest")[1] < many
+
+
 def test_a_card_says_what_to_do_and_lists_what_it_blocks(writer, some):
     _, big, _ = some
     page = writer.get(reverse("review:card", args=[big.pk]))

@@ -91,7 +91,22 @@ def test_hours_without_a_rate_are_worth_the_default_rate_or_nothing_known():
 
 def test_time_that_is_not_billable_is_work_but_no_money():
     work = [Work(id=1, day=OCTOBER, hours=Decimal(3), rate=Decimal(100), billable=False)]
-    assert formulas.service_without_invoice(changed(LEAK, time=work), USUAL).money == ()
+    found = formulas.service_without_invoice(changed(LEAK, time=work), USUAL)
+    assert found.money == ()
+    assert (found.evidence[-1].amount, found.evidence[-1].detail) == (None, "3 h, not to be billed")
+
+
+def test_the_rows_of_a_leak_add_up_to_its_money():
+    work = [
+        Work(id=1, day=OCTOBER, hours=Decimal("0.333"), rate=Decimal("99.99")),
+        Work(id=2, day=OCTOBER, hours=Decimal(2)),
+        Work(id=3, day=OCTOBER, hours=Decimal(1), rate=Decimal(80), billable=False),
+    ]
+    found = formulas.service_without_invoice(
+        changed(LEAK, time=work), Thresholds(default_rate=Decimal(50))
+    )
+    assert found.money == ((sum(row.amount or 0 for row in found.evidence), "AUD"),)
+    assert found.money[0][0] == Decimal("133.30")
 
 
 def test_an_invoice_that_a_credit_takes_back_is_none():

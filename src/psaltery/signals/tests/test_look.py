@@ -107,6 +107,12 @@ def test_what_was_not_read_is_not_checked_and_changes_nothing(synced):
     assert [one["label"] for one in stale.evidence] == ["tickets"]
     standing = next(s for s in queries.standings() if s.signal.code == "account_health")
     assert standing.is_blind
+    # Who set a longer limit is content with a mirror of nine days: it is judged by.
+    service.set_limit("stale_intervals", Decimal(40))
+    service.look()
+    assert of("stale_source").get().state == "resolved"
+    assert not Check.objects.get(signal="account_health").not_checked
+    service.set_limit("stale_intervals", None)
     Feed.objects.filter(name="tickets").update(finished_at=timezone.now())
     service.look()
     assert of("stale_source").get().state == "resolved"
