@@ -14,6 +14,7 @@ from psaltery.adapters.errors import BadSettings, Rejected
 from psaltery.adapters.xero.books import XeroBooks
 from psaltery.cli import app
 from psaltery.connections.models import Feed, Organisation
+from psaltery.inbound.models import ConnectWiseEvent, Outcome
 from psaltery.kit.clock import now
 from psaltery.ledger.models import LedgerAccount
 from psaltery.mapping.models import Mapping
@@ -24,7 +25,7 @@ from psaltery.matching.taken import carry_out
 from psaltery.posting.models import Link
 from psaltery.posting.policy import read_policy
 from psaltery.review.models import Card
-from psaltery.sync import organisations, payments, schedule
+from psaltery.sync import called, force, organisations, payments, schedule
 from psaltery.sync.models import Run
 from psaltery.sync.repairs import repair
 from psaltery.testing.http_calls import call
@@ -425,3 +426,22 @@ def test_a_side_that_stays_away_is_told_of_and_its_return_too(
     card.refresh_from_db()
     assert card.state == "resolved"
     assert len(in_books(rig, link)) == 1
+
+
+@pytest.mark.parametrize("way", ["called", "forced"])
+def test_one_of_a_document_that_was_read_by_itself_is_seen_too(rig: Rig, link: Link, way):
+    """The feed that follows finds nothing new about it: it was stored already."""
+    enter(rig, link, "120.00")
+    if way == "called":
+        told = {"event_id": "1", "external_id": link.document.external_id}
+        told |= {"category": "Invoice", "action": "updated", "received_at": now()}
+        ConnectWiseEvent.objects.create(
+            connection=rig.site.connection, outcome=Outcome.WOKE, **told
+        )
+        called.read_called(rig.site.pk)
+    else:
+        force.refresh(link.document_id)
+    rig.sync()
+    assert len(in_books(rig, link)) == 1
+    assert balance(rig, link) == due(rig, link) == 100
+    assert PaymentTaken.objects.get().state == "in_step"

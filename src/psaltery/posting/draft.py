@@ -18,6 +18,7 @@ from psaltery.mapping.lookup import (
 )
 from psaltery.posting import locks
 from psaltery.posting.arithmetic import Totals, fit, line_amount, tax_of, totals
+from psaltery.posting.gates import usual_status
 from psaltery.posting.kinds import kind_of
 from psaltery.posting.locks import Dating
 from psaltery.posting.rates import rate_of
@@ -121,7 +122,7 @@ def _status(situation: Situation, dates: Dating) -> Status:
         return Status.BILLED if situation.billed else Status.AUTHORISED
     if kind is BooksKind.SPEND:
         return Status.AUTHORISED  # money that was spent knows no draft
-    wanted = policy.bill_status if is_purchase(situation.document) else policy.status
+    wanted = policy.bill_status if is_purchase(situation.document) else usual_status(situation)[0]
     if dates.as_draft:
         return Status.DRAFT
     if dates.moved_from and link is not None and link.posted is not None:
@@ -460,7 +461,7 @@ def explain(situation: Situation, draft: Draft) -> dict[str, Any]:
     return {
         "organisation": situation.book.name,
         "route": situation.route,
-        "status": f"{draft.status.value}: the organisation's setting",
+        "status": f"{draft.status.value}: {usual_status(situation)[1]}",
         "due_on": "the PSA's due date"
         if situation.document.due_on
         else f"{policy.due_days} days: the organisation's setting",

@@ -11,6 +11,7 @@ from psaltery.connections.models import Organisation
 from psaltery.desk import models as desk
 from psaltery.kit.text import comparable_name
 from psaltery.ledger.models import (
+    BillingInvoice,
     Customer,
     LedgerAccount,
     LedgerTaxRate,
@@ -31,7 +32,7 @@ from psaltery.posting.situation import (
     TaxFact,
 )
 from psaltery.posting.twins import twins
-from psaltery.records.books import TaxMode
+from psaltery.records.books import Status, TaxMode
 from psaltery.records.psa import Company, Document, DocumentKind, DocumentLine
 
 
@@ -101,6 +102,7 @@ def gather(
     people = _Contacts(organisation, companies.values(), contact_links.values())
     same_numbers = twins(organisation, rows)
     billed_orders = billed(organisation, rows)
+    newcomers = _newcomers(organisation, book, contact_links.values())
     ours = _exported_by_us([row for row in rows if row.posted and row.pk not in links])
     # From here on no query: it has the same cost for one document and for a thousand.
     planned = []
@@ -126,12 +128,27 @@ def gather(
             source_url=source_url(row),
             route=posting.trace.get("route", {}),
             twin=same_numbers.get(row.pk),
+            first=linked is not None and linked.contact_external_id in newcomers,
             billed=row.pk in billed_orders,
             waived=frozenset(posting.waived),
             exported_by_us=row.pk in ours,
         )
         planned.append(Planned(posting, row, company, situation))
     return planned
+
+
+def _newcomers(organisation: Organisation, book: Book, links: Iterable[ContactLink]) -> set[str]:
+    """Contacts of which the books have no approved invoice; asked only where it matters."""
+    if not book.policy.draft_first:
+        return set()
+    ids = {link.contact_external_id for link in links}
+    approved = BillingInvoice.objects.filter(
+        organisation=organisation,
+        kind="receivable",
+        status__in=(Status.AUTHORISED, Status.PAID),
+        customer_external_id__in=ids,
+    )
+    return ids - set(approved.values_list("customer_external_id", flat=True))
 
 
 def _exported_by_us(rows: Sequence[desk.Document]) -> set[int]:

@@ -14,6 +14,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Policies of one organisation. Defaults are the careful ones."""
 
     status: Status = Status.AUTHORISED  # what posted documents become: draft, submitted, authorised
+    # Whether a customer's first invoice, and those of more than this, are drafts all the same.
+    draft_first: bool = False
+    draft_above: Decimal | None = None
     credit_notes: bool = True  # whether credit memos become credit notes
     bills: bool = False  # whether what procurement received becomes bills
     bill_status: Status = Status.DRAFT  # what bills become: approvals stay in the books

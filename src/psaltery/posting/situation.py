@@ -119,6 +119,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     books_number: str = ""  # chosen by a person where the PSA's number is taken
     source_url: str = ""  # deep link to the document in the PSA
     twin: Twin | None = None  # bills only
+    first: bool = False  # the books have no approved invoice of the contact yet
     billed: bool = False  # purchase orders only: all has come, and its bills are in the books
     waived: frozenset[str] = frozenset()  # codes that a person has let pass for this document
     exported_by_us: bool = False  # the PSA's mark of an export is from an earlier write of ours

@@ -19,6 +19,7 @@ from psaltery.kit.clock import now
 from psaltery.records.psa import DocumentKind
 from psaltery.sync import push
 from psaltery.sync.failures import step_failed, step_works
+from psaltery.sync.taken import psa_changed
 
 # Callbacks whose record is read by its id; the others wake their feed.
 READ_BY_ID = ("Invoice",)
@@ -100,7 +101,10 @@ def _read(connection: Connection, psa: Psa, external_id: str, events: list[int])
             gone = [desk.mark_gone(connection, kind, external_id) for kind in _KINDS]
             changed = [pk for pk in gone if pk is not None]
         elif fresh.closed or _is_known(connection, external_id):
-            changed = desk.remember(connection, [fresh]).documents
+            stored = desk.remember(connection, [fresh])
+            changed = stored.documents
+            # The feed will find nothing new about it: who paid it in the PSA is seen now or never.
+            psa_changed(connection, stored.touched, Priority.WEBHOOK)
         else:
             changed = []  # not closed yet: it concerns nobody
         push.enqueue(changed, Priority.WEBHOOK)

@@ -18,6 +18,7 @@ from psaltery.posting.service import unskip
 from psaltery.records.psa import DocumentKind
 from psaltery.sync import push, queue
 from psaltery.sync.failures import step_failed, step_works
+from psaltery.sync.taken import psa_changed
 
 # At once: each costs a call to the PSA, and people wait for the first.
 MOST = 2_000
@@ -71,7 +72,8 @@ def refresh(document_id: int) -> None:
         if fresh is None:
             desk.mark_gone(row.connection, row.kind, row.external_id)
         else:
-            desk.remember(row.connection, [fresh])
+            stored = desk.remember(row.connection, [fresh])
+            psa_changed(row.connection, stored.touched, Priority.INTERACTIVE)
         push.enqueue([row.pk], Priority.INTERACTIVE)
 
 

@@ -51,6 +51,18 @@ class OrganisationForm(forms.Form):
     """Policies, schedule and calls of one organisation. What is never posted to has no policies."""
 
     status = forms.ChoiceField(label="Posted documents are", choices=STATUSES)
+    draft_first = _switch(
+        "A customer's first invoice is a draft",
+        "Until the books have an approved one of theirs.",
+    )
+    draft_above = forms.DecimalField(
+        label="Invoices of more than this are drafts",
+        help_text="Total with tax, in the invoice's currency. Empty: none are.",
+        min_value=0,
+        max_digits=12,
+        decimal_places=2,
+        required=False,
+    )
     credit_notes = _switch(
         "Credit memos become credit notes",
         "Otherwise they are listed as skipped.",

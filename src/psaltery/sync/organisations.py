@@ -24,6 +24,8 @@ from psaltery.sync.pace import LEAST_SECONDS
 MOST_SECONDS = 86_400
 WORDS = {
     "status": "status of posted documents",
+    "draft_first": "first invoice of a customer is a draft",
+    "draft_above": "drafts above",
     "credit_notes": "post credit memos",
     "bills": "post bills",
     "bill_status": "status of bills",

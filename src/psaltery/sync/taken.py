@@ -1,13 +1,14 @@
 """Brings the books in step with payments that were entered in the PSA, document by document."""
 
 import time
+from collections.abc import Iterable
 
 from django.db import transaction
 
 from psaltery.adapters.budget import Priority
 from psaltery.adapters.contract import Books, Psa
 from psaltery.adapters.errors import Failure, Rejected
-from psaltery.connections.models import Organisation
+from psaltery.connections.models import Connection, Organisation
 from psaltery.connections.opening import open_books, open_psa, writes_blocked
 from psaltery.connections.organisations import site_of
 from psaltery.desk.models import Document
@@ -121,6 +122,12 @@ def _enter(organisation: Organisation, document: Document, books: Books) -> int:
 
 def _failed(organisation: Organisation, failure: Failure) -> None:
     step_failed(organisation, failure, "taken", failing_since(organisation.pk, "taken"))
+
+
+def psa_changed(connection: Connection, documents: Iterable[int], priority: Priority) -> None:
+    """These documents were read with other content: their payments may be news. Must run inside the
+    transaction that stores them, since nothing tells of it later."""
+    again(service.psa_changed(connection, documents), priority)
 
 
 def again(organisations: set[int], priority: Priority) -> None:

@@ -175,6 +175,30 @@ def test_without_a_due_date_the_organisations_days_are_used():
     assert decision.draft.due_on == date(2026, 11, 1)
 
 
+@pytest.mark.parametrize(
+    ("policy", "changes", "status", "why"),
+    [
+        (Policy(draft_first=True), {"first": True}, Status.DRAFT, "the customer's first invoice"),
+        (Policy(draft_first=True), {}, Status.AUTHORISED, "the organisation's setting"),
+        (Policy(draft_above=Decimal("109.99")), {}, Status.DRAFT, "more than 109.99"),
+        (Policy(draft_above=Decimal(110)), {}, Status.AUTHORISED, "the organisation's setting"),
+    ],
+)
+def test_what_somebody_is_to_look_at_goes_as_a_draft(policy, changes, status, why):
+    decision = d.decide(situation(book=book(policy=policy), **changes))
+    assert decision.draft.status is status
+    assert decision.trace["status"] == f"{status.value}: {why}"
+    # An edit does not approve it, though the customer is none the first time any more.
+    posted = linked(status=status, posted=decision.draft)
+    dearer = document(
+        subtotal=Decimal(200), total=Decimal(220), tax=Decimal(20),
+        lines=(line(amount=Decimal(200), quantity=Decimal(4)),),
+    )  # fmt: skip
+    edit = d.decide(situation(dearer, book=book(policy=policy), link=posted))
+    assert isinstance(edit, d.Update)
+    assert edit.draft.status is status
+
+
 def test_tracking_by_location():
     rows = [("tracking", "location", "Sydney", Entry(7, 1, "syd"))]
     decision = d.decide(situation(book=book(rows)))
