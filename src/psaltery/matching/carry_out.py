@@ -352,13 +352,7 @@ def _refused(back: PaymentBack, failure: Rejected) -> bool:
     """Held with its card; False where that says nothing: it is decided about again."""
     document = back.document
     sentence = f"{document.number}: the PSA refused the payment: {failure}"
-    reason = Reason(
-        code="payment_refused",
-        about=f"payment:{back.pk}",
-        subject=document.number,
-        sentence=sentence,
-        details={"problems": [problem.message for problem in failure.problems]},
-    )
+    reason = _of_the_psa("payment_refused", f"payment:{back.pk}", document, sentence, failure)
     with transaction.atomic():
         if not _stand(back, _State.HELD, sentence):
             return False
@@ -375,17 +369,20 @@ def _unread(back: PaymentBack, failure: Rejected) -> None:
     """Told with the document and its money. Its state stays: what is in doubt must stay so."""
     document = back.document
     sentence = f"{document.number}: the PSA does not say what is paid on it: {failure}"
-    reason = Reason(
-        code="payment_unread",
-        about=f"unread:{back.pk}",
-        subject=document.number,
-        sentence=sentence,
-        details={"problems": [problem.message for problem in failure.problems]},
-    )
+    reason = _of_the_psa("payment_unread", f"unread:{back.pk}", document, sentence, failure)
     with transaction.atomic():
         PaymentBack.objects.filter(pk=back.pk).update(why=sentence)
         hold([Held(document, back.organisation, [reason])], topic=TOPIC)
         tell(back.organisation, document, sentence, "payment.back", failed=True)
+
+
+def _of_the_psa(
+    code: str, about: str, document: Document, sentence: str, failure: Rejected
+) -> Reason:
+    details = {"problems": [problem.message for problem in failure.problems]}
+    return Reason(
+        code=code, about=about, subject=document.number, sentence=sentence, details=details
+    )
 
 
 # A write whose answer never came.

@@ -45,11 +45,13 @@ class Applying(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+@transaction.atomic
 def look(organisation: Organisation) -> int:
     """Open a card for each piece of money that may be for an invoice, close the others; how many
     are open."""
-    live = Card.objects.filter(organisation=organisation, code=CODE)
-    live = live.exclude(state=Card.State.RESOLVED)
+    # Locked: the intent of somebody who applies the money just now must not be written over.
+    live = Card.objects.select_for_update().filter(organisation=organisation, code=CODE)
+    live = live.exclude(state=Card.State.RESOLVED).order_by("pk")
     cards = {card.subject_ref: card for card in live}
     found = queries.candidates(organisation, queries.left_over(organisation))
     reasons = [_reason(organisation, cards, row, ranked) for row, ranked in found]
