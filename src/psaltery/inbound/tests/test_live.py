@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from playwright.sync_api import expect
 
+from psaltery.audit.models import Entry
 from psaltery.connections.models import Feed
 from psaltery.hub.tests.test_journey import BUILT, sign_in
 from psaltery.inbound import keys, real_time
@@ -125,7 +126,12 @@ def test_an_invoice_deleted_in_connectwise_is_read_before_that_is_believed(rig, 
         world = rig.psa_sandbox.world
         with world.store.transaction():
             world.remove("invoices", world.get("invoices", closed["id"]))
+        removed_at = now()
         until(lambda: type(link.document).objects.filter(pk=link.document_id, gone=True).exists())
+    # Anybody could say so: ConnectWise itself was asked for it, by its id.
+    asked = Entry.objects.filter(system="connectwise", method="GET", at__gte=removed_at)
+    (answer,) = asked.filter(sentence=f"Invoice {closed['id']} not found")
+    assert answer.status == 404, answer.address
 
 
 def test_xeros_probe_is_answered_as_it_wants(told):
