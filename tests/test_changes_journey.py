@@ -4,7 +4,6 @@ import re
 from decimal import Decimal
 
 import pytest
-from django.test import Client as Browser
 from playwright.sync_api import expect
 
 from psaltery.connections.models import Feed
@@ -15,6 +14,7 @@ from psaltery.records.books import Status
 from psaltery.review.models import Card
 from psaltery.sync import force
 from psaltery.testing.http_calls import call
+from psaltery.testing.signed_in import signed_in_as
 from psaltery.web import assets
 
 pytestmark = [
@@ -33,13 +33,7 @@ def ann(live_app, page, settings):
     from psaltery.accounts.models import Person, Role
 
     person = Person.objects.create_user("ann@example.com", name="Ann", role=Role.ADMIN)
-    client = Browser()
-    client.force_login(person, backend=BACKEND)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
-    )
-    return page
+    return signed_in_as(person, page, live_app.url)
 
 
 def post_one(rig, status=Status.AUTHORISED, **fields) -> Link:

@@ -4,10 +4,10 @@ import re
 from decimal import Decimal
 
 import pytest
-from django.test import Client as Browser
 from playwright.sync_api import expect
 
 from psaltery.testing.consent import allow_access
+from psaltery.testing.signed_in import signed_in_as
 from psaltery.web import assets
 
 pytestmark = [
@@ -51,13 +51,7 @@ def signed_in(live_app, page, settings):
     from psaltery.accounts.models import Person, Role
 
     ann = Person.objects.create_user("ann@example.com", name="Ann", role=Role.ADMIN)
-    client = Browser()
-    client.force_login(ann, backend=BACKEND)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
-    )
-    return page
+    return signed_in_as(ann, page, live_app.url)
 
 
 def connect_connectwise(page, url, systems):

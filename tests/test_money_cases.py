@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from psaltery.accounts.models import Person, Role
@@ -16,6 +15,7 @@ from psaltery.posting.models import Link
 from psaltery.review.models import Card
 from psaltery.testing.http_calls import call
 from psaltery.testing.rig import Rig
+from psaltery.testing.signed_in import signed_in_as
 from psaltery.testing.situations import at, close
 from psaltery.testing.writes import CREDIT, allocate, balance, money_comes_in
 from psaltery.web import assets
@@ -46,12 +46,7 @@ def links(rig: Rig) -> Links:
 @pytest.fixture
 def bea(live_app: Any, page: Page, settings: Any) -> Page:
     person = Person.objects.create_user("bea@example.com", name="Bea", role=Role.BOOKKEEPER)
-    client = Client()
-    client.force_login(person, backend=BACKEND)
-    name = settings.SESSION_COOKIE_NAME
-    cookie = {"name": name, "value": client.cookies[name].value, "url": live_app.url}
-    page.context.add_cookies([cookie])
-    return page
+    return signed_in_as(person, page, live_app.url)
 
 
 def bank(rig: Rig, link: Link) -> dict[str, str]:

@@ -11,6 +11,7 @@
 No Django, no database: budget and audit have tests of their own.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class Subject:
         raise AssertionError(f"{feed} does not end")
 
 
-class AdapterContract:
+class AdapterContract(ABC):
     """The suite; pytest collects the classes that inherit it as `Test…`."""
 
     feed: ClassVar[str]  # a feed that one call reads when it is small
@@ -118,13 +119,13 @@ class AdapterContract:
     write_methods: ClassVar[tuple[str, ...]] = ("PUT", "POST")
     list_feeds: ClassVar[frozenset[str]] = frozenset()  # feeds of many small lists, read whole
 
+    @abstractmethod
     def write(self, adapter: Any) -> object:
         """One write that the vendor would accept; the same one each time within a test."""
-        raise NotImplementedError
 
+    @abstractmethod
     def written(self, adapter: Any) -> int:
         """How often what `write` writes is at the vendor."""
-        raise NotImplementedError
 
     @pytest.fixture(autouse=True)
     def _mended(self, subject: Subject) -> Iterator[None]:

@@ -4,13 +4,13 @@ import csv
 import json
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from psaltery.accounts.models import Person, Role
 from psaltery.audit.models import Entry
 from psaltery.posting.models import Link
 from psaltery.testing.rig import Rig
+from psaltery.testing.signed_in import signed_in_as
 from psaltery.testing.situations import close
 from psaltery.web import assets
 
@@ -25,11 +25,7 @@ pytestmark = [
 def vic(live_app, page, settings) -> Page:
     """The page of somebody who only looks."""
     person = Person.objects.create_user("vic@example.com", name="Vic", role=Role.VIEWER)
-    client = Client()
-    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
-    name = settings.SESSION_COOKIE_NAME
-    cookie = {"name": name, "value": client.cookies[name].value, "url": live_app.url}
-    page.context.add_cookies([cookie])
+    signed_in_as(person, page, live_app.url)
     page.set_viewport_size({"width": 1440, "height": 900})
     return page
 

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from psaltery.testing.processes import database_url
+from psaltery.testing.signed_in import signed_in_as
 
 PREAMBLE = "import django; django.setup()\n"
 
@@ -121,18 +122,11 @@ def connect(xero):
 @pytest.fixture
 def signed_in(live_app, page, settings):
     """A page of an administrator who is signed in."""
-    from django.test import Client
 
     from psaltery.accounts.models import Person, Role
 
     ann = Person.objects.create_user("ann@example.com", name="Ann", role=Role.ADMIN)
-    client = Client()
-    client.force_login(ann, backend="allauth.account.auth_backends.AuthenticationBackend")
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
-    )
-    return page
+    return signed_in_as(ann, page, live_app.url)
 
 
 @pytest.fixture

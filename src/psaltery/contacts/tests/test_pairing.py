@@ -23,6 +23,7 @@ from psaltery.mapping.models import ContactLink
 from psaltery.mapping.service import facts_of
 from psaltery.sync import pairing
 from psaltery.testing.http_calls import call
+from psaltery.testing.signed_in import signed_in_as
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -320,12 +321,7 @@ def test_a_hundred_are_settled_by_keyboard(office, live_app, page, console, sett
     service.pair(office)
     assert Suggestion.objects.filter(state="open").count() == 100
     ben = Person.objects.create_user("ben@example.com", name="Ben", role=Role.BOOKKEEPER)
-    client = Client()
-    client.force_login(ben, backend=BACKEND)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
-    )
+    signed_in_as(ben, page, live_app.url)
     started = time.monotonic()
     for _ in range(2):
         page.goto(f"{live_app.url}/mapping/contacts/pair/")

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from playwright.sync_api import expect
 
 from psaltery.connections.models import Feed
@@ -13,6 +12,7 @@ from psaltery.inbound.tests.conftest import KEY, event
 from psaltery.kit.clock import now
 from psaltery.sync.arrivals import look_for_gaps
 from psaltery.sync.replay import replay
+from psaltery.testing.signed_in import signed_in_as
 
 OTHER = "whk-" + "y8" * 40
 
@@ -23,13 +23,7 @@ def signed_in(live_app, page, settings):
     from psaltery.accounts.models import Person, Role
 
     ann = Person.objects.create_user("ann@example.com", name="Ann", role=Role.ADMIN)
-    client = Client()
-    client.force_login(ann, backend="allauth.account.auth_backends.AuthenticationBackend")
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
-    )
-    return page
+    return signed_in_as(ann, page, live_app.url)
 
 
 @pytest.mark.journey

@@ -4,11 +4,11 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.test import Client
 from playwright.sync_api import expect
 
 from psaltery.mapping.models import ContactLink, Mapping, Route
 from psaltery.posting.models import Link, Posting
+from psaltery.testing.signed_in import signed_in_as
 from psaltery.web import assets
 
 pytestmark = [
@@ -27,13 +27,7 @@ def signed_in(live_app, page, settings):
     from psaltery.accounts.models import Person, Role
 
     ann = Person.objects.create_user("ann@example.com", name="Ann", role=Role.ADMIN)
-    client = Client()
-    client.force_login(ann, backend=BACKEND)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
-    )
-    return page
+    return signed_in_as(ann, page, live_app.url)
 
 
 def sydney_of(rig):

@@ -4,7 +4,6 @@ import re
 from contextlib import suppress
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
@@ -14,6 +13,7 @@ from psaltery.mapping.models import Mapping
 from psaltery.notify.models import Message
 from psaltery.notify.tests.world import PASSWORD, impatient, parts, person
 from psaltery.posting.models import Posting
+from psaltery.testing.signed_in import signed_in_as
 from psaltery.web import assets
 
 pytestmark = [
@@ -33,10 +33,7 @@ def look(worker) -> None:
 
 
 def signed_in(page: Page, who, url: str, settings) -> None:
-    client = Client()
-    client.force_login(who, backend="allauth.account.auth_backends.AuthenticationBackend")
-    name = settings.SESSION_COOKIE_NAME
-    page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
+    signed_in_as(who, page, url)
 
 
 def test_from_the_mail_to_the_released_document(rig, live_app, page, worker, mail_server, console):

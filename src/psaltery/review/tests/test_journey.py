@@ -4,7 +4,6 @@ import re
 from decimal import Decimal
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from psaltery.accounts.models import Person, Role
@@ -14,6 +13,7 @@ from psaltery.mapping.models import Mapping, Route
 from psaltery.posting.models import Link, Posting
 from psaltery.review.models import Card
 from psaltery.testing.rig import Rig
+from psaltery.testing.signed_in import signed_in_as
 from psaltery.testing.writes import balance, money_comes_in
 from psaltery.web import assets
 
@@ -33,11 +33,7 @@ LINES = [
 def bea(live_app, page, settings) -> Page:
     """The page of a bookkeeper who is signed in."""
     person = Person.objects.create_user("bea@example.com", name="Bea", role=Role.BOOKKEEPER)
-    client = Client()
-    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
-    name = settings.SESSION_COOKIE_NAME
-    cookie = {"name": name, "value": client.cookies[name].value, "url": live_app.url}
-    page.context.add_cookies([cookie])
+    signed_in_as(person, page, live_app.url)
     page.set_viewport_size({"width": 1440, "height": 900})
     return page
 

@@ -5,7 +5,6 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.test import Client
 from playwright.sync_api import expect
 
 from psaltery.accounts.models import Person, Role
@@ -18,6 +17,7 @@ from psaltery.sync import pull
 from psaltery.sync.spread import next_tick
 from psaltery.testing.consent import allow_access
 from psaltery.testing.http_calls import call
+from psaltery.testing.signed_in import signed_in_as
 
 RECORDS = ("contacts", "invoices", "credit_notes", "payments")
 SIX_HOURS = 21_600
@@ -70,12 +70,7 @@ def tick():
 def test_120_organisations_are_connected_to_read_only(vendor, live_app, page, settings):
     page.set_default_timeout(60_000)  # the consent page of the sandbox lists them all
     ann = Person.objects.create_user("ann@example.com", name="Ann", role=Role.ADMIN)
-    client = Client()
-    client.force_login(ann, backend="allauth.account.auth_backends.AuthenticationBackend")
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_app.url}]
-    )
+    signed_in_as(ann, page, live_app.url)
     page.goto(f"{live_app.url}/connections/add/xero/")
     page.get_by_label("Name").fill("All of them")
     page.get_by_label("Client id").fill("many-client")
