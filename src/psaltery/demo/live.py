@@ -69,6 +69,9 @@ class Live:
         except httpx2.HTTPStatusError as error:
             # What we know of the other side may be some seconds old, as it is for people.
             return f"{moment:%H:%M:%S}  Refused by the sandbox: {error.response.text[:200]}"
+        except httpx2.TransportError as error:
+            # A busy machine: whether the sandbox still runs is asked before each thing.
+            return f"{moment:%H:%M:%S}  The sandbox did not answer: {type(error).__name__}"
 
     # In the PSA
 

@@ -6,6 +6,7 @@ https://developer.xero.com/documentation/guides/webhooks/overview/
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -35,6 +36,10 @@ WITH_DATA = ("CREDITNOTE", "PREPAYMENT", "OVERPAYMENT")
 ANSWER_SECONDS = 5
 
 
+class NotSubscribed(KeyError):
+    """Nobody has registered an address."""
+
+
 def signature(body: bytes, key: str) -> str:
     """The key is used as the text it is, although it looks like base64."""
     return base64.b64encode(hmac.new(key.encode(), body, hashlib.sha256).digest()).decode()
@@ -59,7 +64,6 @@ class Webhooks:
         self.deliveries: list[Document] = []
         self._queue: queue.Queue[list[Document]] = queue.Queue()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
 
     def subscription(self) -> Document | None:
         """The address, key and categories, when there is a subscription."""
@@ -98,7 +102,9 @@ class Webhooks:
         self._later([event])
 
     def _later(self, events: list[Document]) -> None:
-        with self._lock:
+        # The store's lock and no other: changes come with it held, and a second lock, taken in
+        # another order by a delivery, would hold both for ever.
+        with self.store.lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._deliver_queued, daemon=True)
                 self._thread.start()
@@ -110,22 +116,22 @@ class Webhooks:
             # What happened together is delivered together, as Xero does.
             while not self._queue.empty() and len(events) < 100:
                 events = events + self._queue.get()
-            self.deliver(events)
+            # When the subscription ended meanwhile, nobody listens, and the next one is served.
+            with contextlib.suppress(NotSubscribed):
+                self.deliver(events)
 
     def deliver(self, events: list[Document], forged: bool = False) -> Document:
         """Sends the events now; a forged delivery has a signature with one wrong character."""
-        with self._lock:
-            first = 0
-            for _ in events:
-                number = self.store.next_id("webhook events")
-                first = first or number
-            last = first + len(events) - 1 if events else 0
+        # In one piece: the numbers of a delivery follow one another.
+        with self.store.transaction():
+            numbers = [self.store.next_id("webhook events") for _ in events]
+        first, last = (numbers[0], numbers[-1]) if numbers else (0, 0)
         return self._send(envelope(events, first, last), forged)
 
     def _send(self, body: bytes, forged: bool = False) -> Document:
         subscription = self.subscription()
         if subscription is None:
-            raise KeyError("no webhook subscription")
+            raise NotSubscribed("no webhook subscription")
         signed = signature(body, subscription["key"])
         if forged:
             # One wrong character, as Xero's own probe has.

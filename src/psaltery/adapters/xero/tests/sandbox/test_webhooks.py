@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from threading import Thread
 
 import pytest
 from werkzeug.wrappers import Response as Answer
@@ -112,3 +113,34 @@ def test_a_receiver_that_is_gone_harms_nothing(xero):
     xero.made("Contacts", {"Name": "A"})
     answer = xero.control("webhooks/send", events=[])
     assert answer["status"] is None
+
+
+def test_a_change_and_a_delivery_at_one_time_do_not_wait_for_each_other(hooked, listener):
+    box = hooked.sandbox
+    books, hooks = box.books(), box.webhooks
+    event = {"resourceId": "1", "eventCategory": "CONTACT"}
+
+    def change():
+        # As a request does it: the change is told while the books are still held.
+        with box.store.transaction():
+            delivery.start()
+            time.sleep(0.2)
+            hooks.changed(books, "Contacts", {"ContactID": "2"}, "UPDATE")
+
+    delivery = Thread(target=hooks.deliver, args=([event],), daemon=True)
+    changing = Thread(target=change, daemon=True)
+    changing.start()
+    changing.join(10)
+    assert not changing.is_alive(), "the change waits for the delivery, and the delivery for it"
+    assert {told["resourceId"] for told in events(listener, 2)} == {"1", "2"}
+
+
+def test_deliveries_go_on_after_a_subscription_ended_between(hooked, listener):
+    box = hooked.sandbox
+    with box.store.transaction():
+        box.webhooks.changed(box.books(), "Contacts", {"ContactID": "1"}, "UPDATE")
+        box.webhooks.subscribe({})
+    time.sleep(0.2)
+    hooked.control("webhooks", url=listener.url_for("/hook"), key="the key")
+    made = hooked.made("Contacts", {"Name": "A"})
+    assert [e["resourceId"] for e in events(listener, 1)] == [made["ContactID"]]
