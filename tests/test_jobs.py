@@ -4,12 +4,14 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob, ProcrastinateWorker
+from psycopg import OperationalError
 
 from psaltery import jobs
 from psaltery.sync import stalled
@@ -76,7 +78,7 @@ def test_a_job_that_does_not_stop_is_left_to_the_next_worker(psaltery_process, t
     assert worker.wait(timeout=20) == 0
     assert marks(tmp_path, "ended") == []
     next_worker = psaltery_process("worker", **WORKER)
-    wait_for(lambda: str(next_worker.pid) in marks(tmp_path, "begun"), seconds=10)
+    wait_for(lambda: str(next_worker.pid) in marks(tmp_path, "begun"))
 
 
 def test_a_job_deferred_in_a_rolled_back_transaction_is_never_done(worker, tmp_path):
@@ -151,3 +153,49 @@ def test_one_worker_at_a_time_looks_for_stalled_jobs(tmp_path):
         assert _states() == ["doing"]
     _rescue()
     assert _states() == ["todo"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_whose_database_dies_while_it_stops_ends_all_the_same(monkeypatch):
+    looked = asyncio.Event()
+
+    async def dying(*_: object) -> None:
+        looked.set()
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            # As psycopg does when the server is gone before it could cancel the query.
+            raise OperationalError("the connection is closed") from None
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        work = asyncio.create_task(jobs.work(1, stop=stop))
+        await asyncio.wait_for(looked.wait(), 30)
+        stop.set()
+        await asyncio.wait_for(work, 30)
+
+    monkeypatch.setattr(stalled, "take_over", dying)
+    asyncio.run(run())
+    assert not ProcrastinateWorker.objects.exists()
+
+
+@pytest.mark.crash
+def test_a_worker_that_beats_no_more_ends_its_process(psaltery_process):
+    worker = psaltery_process("worker", **WORKER)
+    wait_for(lambda: ProcrastinateWorker.objects.exists())
+    with deaf_to_beats():
+        assert worker.wait(timeout=90) == 1
+
+
+@contextmanager
+def deaf_to_beats() -> Iterator[None]:
+    """Whatever a worker does, its last beat was long ago."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 min'")
+        cursor.execute("CREATE RULE deaf AS ON UPDATE TO procrastinate_workers DO INSTEAD NOTHING")
+        try:
+            yield
+        finally:
+            cursor.execute("DROP RULE deaf ON procrastinate_workers")

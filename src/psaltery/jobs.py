@@ -13,6 +13,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.periodic import PeriodicRegistry
 from procrastinate.psycopg_connector import PsycopgConnector
+from procrastinate.utils import cancel_and_capture_errors
 from procrastinate.worker import Worker
 
 from psaltery import database
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 8.0
 # After the grace a job is asked to stop; one that does not listen is left to another worker.
 PATIENCE_SECONDS = 4.0
+LEAVE_SECONDS = 2.0
 
 
 def worker_connector(concurrency: int) -> PsycopgConnector:
@@ -36,10 +38,17 @@ def worker_connector(concurrency: int) -> PsycopgConnector:
     )
 
 
-async def work(concurrency: int, *, wait: bool = True, stop: asyncio.Event | None = None) -> None:
+async def work(
+    concurrency: int,
+    *,
+    wait: bool = True,
+    stop: asyncio.Event | None = None,
+    own_process: bool = False,
+) -> None:
     """Does jobs until `stop` is set or, with `wait` false, until none is left.
 
-    Only a worker that waits defers the periodic tasks: the others do what is there.
+    Only a worker that waits defers the periodic tasks: the others do what is there. `own_process`:
+    nothing else is in this process, which ends when the worker works no more.
 
     Raises procrastinate's ConnectorException when the database is lost.
     """
@@ -59,15 +68,18 @@ async def work(concurrency: int, *, wait: bool = True, stop: asyncio.Event | Non
             "install_signal_handlers": False,
         }
         worker = Worker(app=queue, **options)
-        beside = [asyncio.create_task(stalled.watch(queue, connector))] if wait else []
+        ended = asyncio.Event()
+        beside = [stalled.watch(queue, connector, ended)] if wait else []
         if stop:
-            beside.append(asyncio.create_task(_stop_when(stop, worker)))
+            beside.append(_stop_when(stop, worker))
+        if own_process:
+            beside.append(_end_when_silent(connector, worker))
+        tasks = [asyncio.create_task(one) for one in beside]
         try:
             await worker.run()
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            ended.set()
+            await cancel_and_capture_errors(tasks)
             # The thread in which Django served the queue's own calls keeps its connection.
             await sync_to_async(connections.close_all)()
 
@@ -76,13 +88,25 @@ async def _stop_when(stop: asyncio.Event, worker: Worker) -> None:
     await stop.wait()
     worker.stop()
     await asyncio.sleep(GRACE_SECONDS + PATIENCE_SECONDS)
-    # A thread can't be ended from outside, its process can. Without this worker's row its jobs
-    # are stalled at once, and the next worker takes them over.
     log.warning("a job did not stop in time; it is left to another worker")
-    if worker.worker_id is not None:
-        await worker.app.job_manager.unregister_worker(worker.worker_id)
+    # A thread can't be ended from outside, its process can. Without this worker's row its jobs
+    # are stalled at once, and the next worker takes them over; with a database that is gone they
+    # are a few seconds later.
+    try:
+        if worker.worker_id is not None:
+            leave = worker.app.job_manager.unregister_worker(worker.worker_id)
+            await asyncio.wait_for(leave, LEAVE_SECONDS)
+    finally:
+        database.release_all()
+        os._exit(0)
+
+
+async def _end_when_silent(connector: PsycopgConnector, worker: Worker) -> None:
+    """Ends a process that works no more: whoever started it starts it again."""
+    await stalled.falls_silent(connector, worker)
+    log.error("this worker works no more; its process ends")
     database.release_all()
-    os._exit(0)
+    os._exit(1)
 
 
 def run_worker(concurrency: int) -> None:
@@ -96,5 +120,5 @@ async def _until_signalled(concurrency: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log.info("worker started", concurrency=concurrency)
-    await work(concurrency, stop=stop)
+    await work(concurrency, stop=stop, own_process=True)
     log.info("worker stopped")

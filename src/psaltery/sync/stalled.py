@@ -14,10 +14,13 @@ import structlog
 from procrastinate import App, PsycopgConnector, exceptions
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
+from procrastinate.worker import Worker
 
 log = structlog.get_logger(__name__)
 
 SILENT_SECONDS = 6
+# A worker that was told to stop beats no more, and may take twelve.
+GIVEN_UP_SECONDS = 18
 LOOK_SECONDS = 3.0
 # A job that has brought down this many workers is the likely cause: a person must look.
 MOST_ATTEMPTS = 10
@@ -26,13 +29,42 @@ MOST_ATTEMPTS = 10
 _LOOK = "SELECT pg_try_advisory_xact_lock(hashtext('psaltery stalled jobs'))"
 
 
-async def watch(queue: App, connector: PsycopgConnector) -> None:
-    """Looks every few seconds, until it is cancelled."""
-    while True:
+_BEATS = """
+    SELECT 1 FROM procrastinate_workers
+    WHERE id = %s AND last_heartbeat > now() - make_interval(secs => %s)
+"""
+
+
+async def watch(queue: App, connector: PsycopgConnector, ended: asyncio.Event) -> None:
+    """Looks every few seconds, until `ended` is set."""
+    # Not until it is cancelled: a database that dies at that moment raises an error of its own in
+    # the cancellation's place.
+    while not ended.is_set():
         # The worker that lost its database says so and ends.
         with suppress(psycopg.Error, exceptions.ConnectorException):
             await take_over(queue.job_manager, connector)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def falls_silent(connector: PsycopgConnector, worker: Worker) -> None:
+    """Returns when this worker has not beaten for long, although the database answers.
+
+    Whatever it waits for, others have its jobs by then, and it takes no more.
+    """
+    looks = 0
+    # Twice: after a standstill of the whole machine the next beat may still be on its way.
+    while looks < 2:
+        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(psycopg.Error, exceptions.ConnectorException):
+            looks = 0 if await _beats(connector, worker) else looks + 1
+
+
+async def _beats(connector: PsycopgConnector, worker: Worker) -> bool:
+    if worker.worker_id is None:
+        return True  # it has just begun, or is about to end
+    async with connector.pool.connection() as mine:
+        rows = await mine.execute(_BEATS, (worker.worker_id, GIVEN_UP_SECONDS))
+        return await rows.fetchone() is not None
 
 
 async def take_over(manager: JobManager, connector: PsycopgConnector) -> None:
