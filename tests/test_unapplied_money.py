@@ -11,6 +11,7 @@ from psaltery.connections.models import Feed
 from psaltery.ledger.models import Unallocated
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Link
+from psaltery.review import queries
 from psaltery.review.models import Card
 from psaltery.sync.repairs import offered, repair
 from psaltery.testing.rig import Rig
@@ -49,6 +50,7 @@ def test_money_on_no_invoice_is_a_card_and_one_click_applies_it(rig: Rig, links:
     card = the_card()
     assert f"it may be for {second.number} (exactly this amount) or 1 more" in card.sentence
     assert "110.00 AUD" in card.sentence
+    assert queries.money_of(queries.cards().get(pk=card.pk)) == [(Decimal("110"), "AUD")]
     assert (card.topic, card.severity, list(offered(card))) == (
         "payment",
         "warning",
@@ -74,6 +76,7 @@ def test_what_is_left_after_one_invoice_is_asked_about_again(rig: Rig, links: li
     rig.sync()
     rest = the_card()
     assert "40.00 AUD" in rest.sentence
+    assert rest.own_amount == 40
     repair(rest, "apply_money", {"invoice": first.number}, PERSON)
     rig.sync()
     assert (balance(rig, second), balance(rig, first)) == (0, first.total - 40)
@@ -132,6 +135,7 @@ def test_from_the_command_line(rig: Rig, links: list[Link]):
     number = str(the_card().pk)
     shown = CliRunner().invoke(app, ["exceptions", "show", number, "--json"])
     assert second.number in shown.stdout
+    assert '"blocks": "110.00 AUD"' in shown.stdout
     given = ["--answer", f"invoice={second.number}"]
     done = CliRunner().invoke(app, ["exceptions", "repair", number, "apply_money", *given])
     assert done.exit_code == 0, done.stdout

@@ -33,6 +33,9 @@ class Card(models.Model):
     subject_ref = models.CharField(max_length=255, blank=True)  # its id, for the repair
     sentence = models.TextField()
     advice = models.TextField(blank=True)
+    # Money that is on no document; what documents hold is in Blocked.
+    own_amount = models.DecimalField(max_digits=19, decimal_places=4, null=True)
+    own_currency = models.CharField(max_length=8, blank=True)
     details = models.JSONField(default=dict)  # parameters of the repair; the vendor's own messages
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL

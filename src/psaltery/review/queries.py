@@ -48,6 +48,7 @@ def cards() -> QuerySet[Card]:
         ),
         amount=Coalesce(
             Subquery(together.annotate(n=Sum("amount")).values("n"), output_field=_MONEY),
+            "own_amount",
             Value(Decimal(0), output_field=_MONEY),
         ),
         money=ArraySubquery(by_currency.annotate(text=text).values("text")),
@@ -55,8 +56,10 @@ def cards() -> QuerySet[Card]:
 
 
 def money_of(card: Card) -> list[tuple[Decimal, str]]:
-    """What a card of `cards` blocks: amount and currency, the largest first."""
+    """What a card of `cards` blocks, or is about: amount and currency, the largest first."""
     pairs = [text.partition(" ") for text in getattr(card, "money", [])]
+    if not pairs and card.own_amount is not None:
+        return [(card.own_amount, card.own_currency)]
     return sorted(((Decimal(amount), code) for amount, _, code in pairs), reverse=True)
 
 
@@ -97,10 +100,11 @@ def blocked(card: Card) -> QuerySet[Document]:
 
 def next_after(card: Card) -> Card | None:
     """The open card that is to be settled after this one: the most money first, then in turn."""
-    rows: Any = cards().filter(IS_EXCEPTION, state=Card.State.OPEN).exclude(pk=card.pk)
+    every: Any = cards()  # annotated with what mypy does not know
+    rows = every.filter(IS_EXCEPTION, state=Card.State.OPEN).exclude(pk=card.pk)
     # The same order as the list's, so that the next card is the one below.
     rows = rows.order_by("-amount", "pk")
-    mine = Card.objects.filter(pk=card.pk).aggregate(sum=Sum("blocked__amount"))["sum"] or 0
+    mine = every.get(pk=card.pk).amount
     later = Q(amount__lt=mine) | Q(amount=mine, pk__gt=card.pk)
     found: Card | None = rows.filter(later).first() or rows.first()
     return found

@@ -242,6 +242,8 @@ def _card(key: str, topic: str, organisation: Organisation | None, reason: Reaso
         subject_ref=reason.about[:255],
         sentence=reason.sentence,
         advice=known.advice,
+        own_amount=reason.amount,
+        own_currency=reason.currency,
         details=reason.details,
     )
 
@@ -251,14 +253,18 @@ def _refresh(cards: Iterable[tuple[Card, Reason]]) -> None:
     changed = [
         (card, reason)
         for card, reason in cards
-        if (card.sentence, card.details) != (reason.sentence, reason.details)
+        if (card.sentence, card.details, card.own_amount)
+        != (reason.sentence, reason.details, reason.amount)
     ]
     moment = now()
     for card, reason in changed:
         card.sentence, card.details, card.last_seen_at = reason.sentence, reason.details, moment
+        card.own_amount, card.own_currency = reason.amount, reason.currency
     # One statement: a look may bring thousands of alerts up to date.
     Card.objects.bulk_update(
-        [card for card, _ in changed], ["sentence", "details", "last_seen_at"], batch_size=500
+        [card for card, _ in changed],
+        ["sentence", "details", "own_amount", "own_currency", "last_seen_at"],
+        batch_size=500,
     )
 
 

@@ -81,7 +81,13 @@ def _reason(
     if begun is not None and begun.left == row.remaining:
         details["applying"] = msgspec.to_builtins(begun)
     return Reason(
-        code=CODE, about=name, subject=row.customer_name, sentence=sentence, details=details
+        code=CODE,
+        about=name,
+        subject=row.customer_name,
+        amount=row.remaining,
+        currency=row.currency,
+        sentence=sentence,
+        details=details,
     )
 
 

@@ -207,7 +207,11 @@ def test_money_on_no_invoice_is_applied_to_the_one_that_was_meant(rig, live_app,
     rig.sync()
     card = Card.objects.get(code="payment_unmatched")
     page = bea
+    # The list and the card tell the money, although no document is blocked.
+    page.goto(f"{live_app.url}/exceptions/?code=payment_unmatched")
+    expect(page.get_by_role("row").nth(1)).to_contain_text(f"{second.total:.2f}")
     page.goto(f"{live_app.url}/exceptions/{card.pk}/")
+    expect(page.locator("dl", has_text="Money")).to_contain_text(f"{second.total:.2f}")
     lines = page.get_by_role("radiogroup", name="Open invoices").locator("label")
     # What the customer named is first and chosen; the same amount comes after it.
     expect(lines).to_have_count(2)
