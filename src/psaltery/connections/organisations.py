@@ -112,17 +112,18 @@ def start(organisation: Organisation) -> None:
     organisation.save(update_fields=["chosen"])
     # Before the feeds, whose first call needs the row.
     make_budget(organisation, manifest)
-    for feed in manifest.feeds:
-        if not feed.on_demand:
-            begin_feed(organisation, feed)
+    begin_feeds(organisation, [feed for feed in manifest.feeds if not feed.on_demand])
 
 
-def begin_feed(organisation: Organisation, feed: FeedSpec) -> None:
-    """A feed is there, and due at once when it was not."""
-    Feed.objects.get_or_create(
-        organisation=organisation,
-        name=feed.name,
-        defaults={"seconds": feed.seconds, "due_at": now()},
+def begin_feeds(organisation: Organisation, feeds: Sequence[FeedSpec]) -> None:
+    """Feeds are there, and those that were not are due at once."""
+    moment = now()
+    Feed.objects.bulk_create(
+        (
+            Feed(organisation=organisation, name=feed.name, seconds=feed.seconds, due_at=moment)
+            for feed in feeds
+        ),
+        ignore_conflicts=True,
     )
 
 
@@ -131,9 +132,8 @@ BILLS = "bills"  # a feed that is read where bills of ours are to be watched
 
 def begin_demanded(organisation: Organisation, name: str) -> None:
     """The same for a feed that is only read where there is something of ours to watch."""
-    for feed in registry.manifest(organisation.connection.kind).feeds:
-        if feed.on_demand and feed.name == name:
-            begin_feed(organisation, feed)
+    feeds = registry.manifest(organisation.connection.kind).feeds
+    begin_feeds(organisation, [feed for feed in feeds if feed.on_demand and feed.name == name])
 
 
 def pin(organisation: Organisation, facts: Facts) -> bool:
