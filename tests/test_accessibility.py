@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from psaltery.accounts import service as accounts
 from psaltery.accounts.models import Person, Role
 from psaltery.contacts import service as pairing
-from psaltery.ledger.models import BillingInvoice, Customer
+from psaltery.ledger.models import Customer
 from psaltery.mapping.models import Mapping
 from psaltery.matching.tieout.service import tie_out
 from psaltery.notify import outbox
@@ -31,7 +31,7 @@ from psaltery.testing import orders
 from psaltery.testing.accessibility import AXE, Walk, findings, prepare, route_of, routes
 from psaltery.testing.http_calls import call
 from psaltery.testing.rig import Rig
-from psaltery.testing.situations import at, close, close_everywhere
+from psaltery.testing.situations import at, close, close_everywhere, fell_due
 from psaltery.web import assets
 
 pytestmark = [
@@ -93,7 +93,7 @@ def bought(rig: Rig) -> None:
 
 def told(rig: Rig, ada: Person) -> None:
     """Alerts, keys, tokens, a channel that tells of what is held."""
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=70))
+    fell_due(70)
     signals.look()
     keys.make()
     company = rig.psa_documents("companies")[0]["identifier"]

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import connection as database
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from psaltery.connections.models import Budget, Feed, Organisation
+from psaltery.kit.clock import now
+from psaltery.ledger.models import BillingInvoice
 from psaltery.matching.models import PaymentBack
 from psaltery.posting.models import Attempt, Link, Posting
 from psaltery.review.models import Card
@@ -37,6 +40,14 @@ def at(rig: Rig, office: str) -> Organisation:
 
 
 # What happens outside.
+
+
+def fell_due(days: int, rows: QuerySet[BillingInvoice] | None = None) -> None:
+    """All receivables, or these, fell due so many days ago, as days are counted at their books."""
+    found = BillingInvoice.objects.all() if rows is None else rows
+    for row in found.select_related("organisation"):
+        here = now().astimezone(ZoneInfo(row.organisation.time_zone or "UTC")).date()
+        BillingInvoice.objects.filter(pk=row.pk).update(due_on=here - timedelta(days=days))
 
 
 def close(rig: Rig, office: str = "Sydney", **changes: Any) -> Any:

@@ -31,6 +31,8 @@ def start(folder, *arguments):
             [sys.executable, "-m", "psaltery.cli", "demo", "--port", str(port),
              "--data", str(folder / "demo"), *arguments],
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            # As from a terminal: whoever runs tests in the background has Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
 

@@ -1,10 +1,8 @@
 """`psaltery customers` and `psaltery alerts`: for people and for programs."""
 
 import json
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 from typer.testing import CliRunner
 
 from psaltery.cli import app
@@ -12,6 +10,7 @@ from psaltery.ledger.models import BillingInvoice
 from psaltery.portfolio.models import Customer
 from psaltery.signals.models import Alert
 from psaltery.signals.tests.test_look import both, close
+from psaltery.testing.situations import fell_due
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def run(monkeypatch):
 def test_customers_and_alerts(rig, run):
     close(rig)
     both(rig)
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=20))
+    fell_due(20)
     looked = {row["signal"]: row for row in json.loads(run("alerts", "look", "--json"))}
     assert looked["invoice_overdue"]["money"] == ["220.00 AUD"]
     rows = json.loads(run("customers", "list", "--json"))

@@ -1,10 +1,8 @@
 """Customers and alerts in the browser: a leak, its evidence, the customer, and the timeline."""
 
 import re
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import expect
 
 from psaltery.accounts import service as accounts
@@ -13,6 +11,7 @@ from psaltery.ledger.models import BillingInvoice
 from psaltery.posting.models import Link
 from psaltery.signals import service
 from psaltery.signals.tests.test_look import both, close, leak
+from psaltery.testing.situations import fell_due
 from psaltery.web import assets
 
 PASSWORD = "a long enough secret"
@@ -71,9 +70,7 @@ def test_the_list_the_money_and_the_timeline(rig, page, live_app, console):
     link = Link.objects.select_related("document").order_by("pk").first()
     rig.pay(link, link.total, str(link.document.issued_on))
     both(rig)
-    BillingInvoice.objects.filter(amount_due__gt=0).update(
-        due_on=timezone.localdate() - timedelta(days=40)
-    )
+    fell_due(40, BillingInvoice.objects.filter(amount_due__gt=0))
     service.look()
     sign_in(page, live_app.url)
     page.get_by_role("link", name="Customers").click()

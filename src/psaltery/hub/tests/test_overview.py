@@ -17,6 +17,7 @@ from psaltery.portfolio.receivables import dso_countback
 from psaltery.signals import renewals, service
 from psaltery.signals.models import Renewal, Snapshot
 from psaltery.signals.tests.test_look import both, close
+from psaltery.testing.situations import fell_due
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 TODAY = date(2026, 11, 22)
@@ -50,9 +51,7 @@ def late(rig):
     new_zealand = rig.companies("Auckland")[0]
     close(rig, "90.00", company=new_zealand, location="Auckland", tax_code="NZGST")
     both(rig)
-    BillingInvoice.objects.filter(currency="AUD").update(
-        due_on=timezone.localdate() - timedelta(days=70)
-    )
+    fell_due(70, BillingInvoice.objects.filter(currency="AUD"))
     service.look()
     return rig
 

@@ -3,7 +3,6 @@
 import csv
 import html
 import re
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -20,6 +19,7 @@ from psaltery.posting.models import Link
 from psaltery.review.reasons import Reason
 from psaltery.review.service import Held, hold
 from psaltery.signals import service as signals
+from psaltery.testing.situations import fell_due
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -72,10 +72,9 @@ def three(rig):
     close(rig, "500.00", company=other, location="Adelaide")
     rig.sync()
     rig.sync()
-    today = timezone.localdate()
     rows = BillingInvoice.objects.order_by("total")
     for row, days in zip(rows, (80, -10, 20), strict=True):
-        BillingInvoice.objects.filter(pk=row.pk).update(due_on=today - timedelta(days=days))
+        fell_due(days, BillingInvoice.objects.filter(pk=row.pk))
     signals.look()
     return [row.customer_name for row in rows]
 

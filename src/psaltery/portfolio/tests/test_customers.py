@@ -1,10 +1,9 @@
 """Who is a customer: what becomes of those that end, and since when each is known."""
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import pytest
-from django.utils import timezone
 
 from psaltery.accounts.models import Person, Role
 from psaltery.audit.models import Entry
@@ -19,13 +18,14 @@ from psaltery.signals import renewals
 from psaltery.signals import service as signals
 from psaltery.signals.models import Alert, Snapshot
 from psaltery.signals.tests.test_look import both, close
+from psaltery.testing.situations import fell_due
 
 
 def overdue(rig):
     """A customer with an overdue invoice, its alert and the card that tells of it."""
     close(rig)
     both(rig)
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=40))
+    fell_due(40)
     signals.look()
     return Customer.objects.get(outstanding__gt=0)
 
@@ -66,7 +66,7 @@ def alone(rig):
     both(rig)
     link = ContactLink.objects.get()
     ContactLink.objects.all().delete()
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=40))
+    fell_due(40)
     signals.look()
     customer = Customer.objects.get(outstanding__gt=0)
     assert customer.company is None

@@ -21,6 +21,7 @@ from psaltery.signals.evidence import addresses
 from psaltery.signals.models import Alert
 from psaltery.signals.tests.test_look import both, close, leak, of
 from psaltery.signals.thresholds import Thresholds
+from psaltery.testing.situations import fell_due
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -87,7 +88,7 @@ def test_invoices_documents_and_feeds_lead_to_their_pages(rig, reader):
     close(rig)
     both(rig)
     invoice = BillingInvoice.objects.get()
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=10))
+    fell_due(10)
     Feed.objects.filter(name="tickets").update(finished_at=timezone.now() - timedelta(days=9))
     service.look()
     assert reverse("ledger:invoice", args=[invoice.pk]) in page_of(

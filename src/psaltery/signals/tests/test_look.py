@@ -19,6 +19,7 @@ from psaltery.review.models import Card
 from psaltery.signals import gather, queries, service
 from psaltery.signals.models import Alert, Check, Snapshot
 from psaltery.signals.thresholds import Thresholds
+from psaltery.testing.situations import fell_due
 
 
 def close(rig, price="200.00", **changes):
@@ -133,8 +134,7 @@ def test_overdue_is_one_row_a_customer_and_gets_graver(synced):
     close(synced)
     close(synced, "50.00")
     both(synced)
-    today = timezone.localdate()
-    BillingInvoice.objects.update(due_on=today - timedelta(days=10))
+    fell_due(10)
     service.look()
     alert = of("invoice_overdue").get()
     assert (alert.amount, alert.currency, alert.evidence_count) == (Decimal(275), "AUD", 2)
@@ -144,7 +144,7 @@ def test_overdue_is_one_row_a_customer_and_gets_graver(synced):
     alert.refresh_from_db()
     assert (alert.state, alert.note) == ("acknowledged", "called them")
     assert alert.card.state == "snoozed"
-    BillingInvoice.objects.update(due_on=today - timedelta(days=70))
+    fell_due(70)
     service.look()
     alert.refresh_from_db()
     assert (alert.state, alert.get_severity_display()) == ("open", "critical")
@@ -159,7 +159,7 @@ def test_overdue_is_one_row_a_customer_and_gets_graver(synced):
 def test_a_snoozed_alert_comes_back_and_one_that_ended_comes_again(synced):
     close(synced)
     both(synced)
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=10))
+    fell_due(10)
     service.look()
     alert = of("invoice_overdue").get()
     service.snooze_until(alert, timezone.now() + timedelta(days=2), "ann@example.com")
@@ -228,7 +228,7 @@ def test_low_alerts_are_told_to_those_who_are_told_everything(synced):
     NotifyRule.objects.create(recipient=channel, since=timezone.now(), wait_minutes=0)
     close(synced)
     both(synced)
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=10))
+    fell_due(10)
     service.look()
     alert = of("invoice_overdue").get()
     assert alert.get_severity_display() == "low"

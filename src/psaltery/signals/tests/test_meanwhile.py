@@ -8,11 +8,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from psaltery.ledger.models import BillingInvoice
 from psaltery.portfolio.models import Customer
 from psaltery.signals import service
 from psaltery.signals.models import Alert, Snapshot
 from psaltery.signals.tests.test_look import both, close, of
+from psaltery.testing.situations import fell_due
 
 ANN = "ann@example.com"
 
@@ -45,7 +45,7 @@ def meanwhile(part, act):
 
 
 def late(days):
-    BillingInvoice.objects.update(due_on=timezone.localdate() - timedelta(days=days))
+    fell_due(days)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def hooked(xero, listener):
 
 def events(listener, count):
     """The events of all good deliveries, once there are so many."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while time.monotonic() < until:
         found = [e for good, body in listener.received if good for e in json.loads(body)["events"]]
         if len(found) >= count:
