@@ -48,6 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         needs = getattr(item, "fixturenames", ())
         length[item.path] += 1 + sum(cost for name, cost in _COSTS.items() if name in needs)
+        # Who asks for more time than the others needs it.
+        patience = item.get_closest_marker("timeout")
+        length[item.path] += patience.args[0] // 10 if patience and patience.args[0] > 300 else 0
     items.sort(key=lambda item: (not _kills(item.path), -length[item.path], item.path))
 
 
@@ -74,3 +77,9 @@ def pytest_xdist_make_scheduler(
             return "crashes" if _kills(ROOT / file) else file
 
     return Lanes(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors: tests that kill processes wait more than they work."""
+    return len(os.sched_getaffinity(0)) + 1

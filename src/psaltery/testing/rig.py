@@ -30,6 +30,7 @@ from psaltery.mapping.service import add_route, set_mapping
 from psaltery.posting.models import Link
 from psaltery.sync import payments, pull, push
 from psaltery.testing.http_calls import call
+from psaltery.testing.news import News
 
 REDIRECT = "http://localhost/callback"
 CLIENT = Client("rig-client", "rig-secret", (REDIRECT,))
@@ -46,6 +47,7 @@ class Rig:
         self.psa_url, self.books_url = self.psa_server.url, self.books_server.url
         grant = books.grant(CLIENT.id)
         self._token = grant["access_token"]
+        self._news = News()
 
     def connect(self) -> None:
         """Connect both through the real services, as a person would."""
@@ -204,9 +206,13 @@ class Rig:
     # What the worker does.
 
     def sync(self, *, quiet: bool = False) -> None:
-        """Pull everything, post, mark, match: one cycle. `quiet` swallows the four failures."""
-        for feed in Feed.objects.filter(organisation__chosen=True).order_by("pk"):
-            _attempt(quiet, partial(self.read, feed))
+        """Pull what may be new, post, mark, match: one cycle. `quiet` swallows the four
+        failures."""
+        feeds = Feed.objects.filter(organisation__chosen=True).order_by("pk")
+        for feed in feeds.select_related("organisation__connection"):
+            if self._news.may_be_for(self, feed):
+                _attempt(quiet, partial(self.read, feed))
+                self._news.was_read(self, feed)
         self.work(quiet=quiet)
 
     def read(self, feed: Feed) -> None:

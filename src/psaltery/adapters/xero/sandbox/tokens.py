@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from joserfc import jwt
@@ -41,6 +42,12 @@ class Access:
     """Set for custom connections, which need no tenant header."""
 
 
+@cache
+def _new_key() -> RSAKey:
+    # One a process: making it takes longer than most of what is tried with it.
+    return RSAKey.generate_key(2048, parameters={"kid": secrets.token_hex(8), "use": "sig"})
+
+
 class Tokens:
     """Issues, rotates and revokes; everything survives a restart with the state file."""
 
@@ -52,7 +59,7 @@ class Tokens:
     def _key(self) -> RSAKey:
         known = self.store.get("oauth/keys", "signing")
         if known is None:
-            key = RSAKey.generate_key(2048, parameters={"kid": secrets.token_hex(8), "use": "sig"})
+            key = _new_key()
             self.store.put("oauth/keys", "signing", dict(key.as_dict(private=True)))
             return key
         return RSAKey.import_key(known)
