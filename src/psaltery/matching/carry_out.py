@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Sum
 
 from psaltery.adapters.contract import Psa
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
@@ -119,7 +119,7 @@ def _bring_in_step(back: PaymentBack, psa: Psa, report: Report) -> None:
         parts = _parts(back)
         decision = decide(parts, shown_by_us(back), each=_wants_each(back))
         if isinstance(decision, InStep):
-            _in_step(back, decision.why, parts, psa if step else None)
+            _in_step(back, _unreconciled(back) or decision.why, parts, psa if step else None)
             report.written += bool(step)
             return
         if not _book(back, decision) or not _write(back, decision, psa, report):
@@ -133,11 +133,7 @@ def _wants_each(back: PaymentBack) -> bool:
 def _parts(back: PaymentBack) -> list[Part]:
     """What settles the document in the books; credit notes with the credit memo that they are."""
     entered = list(PaymentTaken.objects.filter(document=back.document))
-    rows = BillingPayment.objects.filter(
-        organisation=back.organisation,
-        invoice_external_id=back.document.link.books_id,
-        state="active",
-    ).order_by("paid_on", "id")
+    rows = _money(back).exclude(_waits(back))
     # What came from the PSA is shown there already: written back it would be paid twice.
     touches = [row for row in rows if not _from_psa(row, entered)]
     memos = _credit_memos(back, [row.touch_external_id for row in touches])
@@ -152,6 +148,30 @@ def _parts(back: PaymentBack) -> list[Part]:
         )
         for row in touches
     ]
+
+
+def _money(back: PaymentBack) -> QuerySet[BillingPayment]:
+    """All that lies on the document in the books, in the order of its days."""
+    return BillingPayment.objects.filter(
+        organisation=back.organisation,
+        invoice_external_id=back.document.link.books_id,
+        state="active",
+    ).order_by("paid_on", "id")
+
+
+def _waits(back: PaymentBack) -> Q:
+    """Payments of which the PSA does not hear yet."""
+    if not read_policy(back.organisation.settings).payments_reconciled:
+        return Q(pk__in=())
+    return Q(touch="payment", reconciled=False)
+
+
+def _unreconciled(back: PaymentBack) -> str:
+    """Why the PSA shows less than the books have; "" when it does not."""
+    sums = _money(back).filter(_waits(back)).aggregate(sum=Sum("amount"))
+    if not sums["sum"]:
+        return ""
+    return f"{sums['sum']:,.2f} is paid in the books and waits to be reconciled with the bank."
 
 
 def _from_psa(row: BillingPayment, entered: Sequence[PaymentTaken]) -> bool:

@@ -90,6 +90,7 @@ class InStep(msgspec.Struct, frozen=True):
 
 Decision = ApplyCredit | RemoveCredit | CreatePayment | UpdatePayment | DeletePayment | InStep
 
+ALL_SHOWN = "The PSA shows what the books have."
 _WORDS = {
     "payment": "payment",
     "credit_note": "credit note",
@@ -142,13 +143,13 @@ def _cash(parts: Sequence[Part], shown: Shown) -> Decision:
     if amount == ZERO or not dates:
         if shown.payment_id:
             return DeletePayment(shown.payment_id)
-        return InStep("The PSA shows what the books have.")
+        return InStep(ALL_SHOWN)
     paid_on = max(dates)
     if not shown.payment_id:
         return CreatePayment(amount, paid_on, note(parts))
     if (cents(shown.amount), shown.paid_on) != (amount, paid_on):
         return UpdatePayment(shown.payment_id, amount, paid_on)
-    return InStep("The PSA shows what the books have.")
+    return InStep(ALL_SHOWN)
 
 
 def _each(parts: Sequence[Part], shown: Shown) -> Decision:
@@ -163,7 +164,7 @@ def _each(parts: Sequence[Part], shown: Shown) -> Decision:
     for name, part in wanted.items():
         if (decision := _one(part, there.get(name))) is not None:
             return decision
-    return InStep("The PSA shows what the books have.")
+    return InStep(ALL_SHOWN)
 
 
 def _one(part: Part, shown: ShownPart | None) -> CreatePayment | UpdatePayment | None:

@@ -7,6 +7,7 @@ from django.db import models
 
 from psaltery.connections.models import Organisation
 from psaltery.desk.models import Document
+from psaltery.matching.decide import ALL_SHOWN
 
 
 class PaymentBack(models.Model):
@@ -51,6 +52,12 @@ class PaymentBack(models.Model):
     def credited(self) -> Decimal:
         """What the PSA shows as settled by credit memos, from us."""
         return sum((Decimal(one["amount"]) for one in self.credits), Decimal(0))
+
+    @property
+    def remark(self) -> str:
+        """Why the PSA does not show just what the books have; "" when it does."""
+        in_step = self.state == PaymentBack.State.IN_STEP and self.why == ALL_SHOWN
+        return "" if in_step else self.why
 
 
 MONEY: dict[str, Any] = {"max_digits": 19, "decimal_places": 4}

@@ -18,6 +18,15 @@ def books_changed(organisation: Organisation, invoice_ids: Iterable[str]) -> int
     return _wait(organisation, links.values_list("document_id", flat=True))
 
 
+def unreconciled(organisation: Organisation) -> int:
+    """Whether payments count before they are reconciled was changed: those that are not are looked
+    at again."""
+    rows = BillingPayment.objects.filter(
+        organisation=organisation, touch="payment", reconciled=False, state="active"
+    )
+    return books_changed(organisation, rows.values_list("invoice_external_id", flat=True))
+
+
 def linked(organisation: Organisation, document_ids: Iterable[int]) -> int:
     """Documents were linked: money may already lie on them in the books."""
     links = Link.objects.filter(organisation=organisation, document_id__in=list(document_ids))

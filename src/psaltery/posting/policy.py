@@ -28,6 +28,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     psa_payments: bool = False  # whether payments entered in the PSA are entered in the books
     # Whether the PSA shows each payment of the books by itself, or one payment for their sum.
     payments_each: bool = False
+    # Whether the PSA hears of a payment only once the books have matched it with the bank.
+    payments_reconciled: bool = False
     create_contacts: bool = True
     # Whether linked contacts follow what changes in the PSA, or are only linked.
     contacts: Literal["link", "keep"] = "link"

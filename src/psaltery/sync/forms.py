@@ -103,6 +103,11 @@ class OrganisationForm(forms.Form):
         "With its own date, where the PSA takes several payments an invoice. Otherwise one has "
         "their sum and the latest date. An invoice follows with the next change of its money.",
     )
+    payments_reconciled = _switch(
+        "Payments count once they are reconciled",
+        "The PSA hears of a payment when the books have matched it with the bank's statement. "
+        "Until then its invoice stays open there, and says so.",
+    )
     create_contacts = _switch(
         "Create contacts that the books don't have",
         "Otherwise a document of an unknown customer is held, and you link or create it.",

@@ -15,6 +15,7 @@ from psaltery.connections.opening import source_of
 from psaltery.kit.clock import now
 from psaltery.ledger.models import LedgerAccount
 from psaltery.mapping.service import remember_facts
+from psaltery.matching.service import unreconciled
 from psaltery.matching.taken import service as taken
 from psaltery.posting.policy import Policy, read_policy, stored_policy
 from psaltery.sync import force, push
@@ -35,6 +36,7 @@ WORDS = {
     "items": "post products as items",
     "psa_payments": "post the PSA's payments",
     "payments_each": "the PSA shows each payment",
+    "payments_reconciled": "payments count once they are reconciled",
     "create_contacts": "create contacts",
     "contacts": "linked contacts",
     "post_from": "post from",
@@ -91,6 +93,8 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
         remember_facts(organisation)
     if any(word.startswith(WORDS["purchase_orders"]) for word in policy):
         _read_orders()
+    if any(word.startswith(WORDS["payments_reconciled"]) for word in policy):
+        unreconciled(organisation)
     if read_policy(organisation.settings).psa_payments:
         taken.switched_on(organisation)
     # What was left out by the old policy may go by the new one.

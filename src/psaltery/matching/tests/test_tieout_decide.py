@@ -114,6 +114,7 @@ def one(pair: Pair) -> tuple[Cause, Decimal]:
         ({"closed": False}, {}, {}, ("reopened", -110)),
         ({"total": 120, "balance": 120}, {}, {}, ("total", 10)),
         ({}, {"due": 40}, {"reached": 70, "moving": True}, ("payment_not_back", 70)),
+        ({}, {"due": 40}, {"reached": 70, "unreconciled": 70}, ("not_reconciled", 70)),
         ({}, {"due": 40}, {"unread": 70}, ("not_read", 70)),
         ({}, {"due": 40}, {"reached": 70, "shown": 70}, ("unexplained", 70)),
         ({}, {"due": 40}, {"reached": 70, "shown": 70, "unseen": 70}, ("not_read", 70)),

@@ -16,6 +16,7 @@ class Cause(StrEnum):
     REOPENED = "reopened"
     TOTAL = "total"
     PAYMENT_NOT_BACK = "payment_not_back"
+    NOT_RECONCILED = "not_reconciled"
     PAID_IN_PSA = "paid_in_psa"
     CREDIT_ELSEWHERE = "credit_elsewhere"
     BOOKS_ONLY = "books_only"
@@ -37,6 +38,7 @@ LABELS = {
     Cause.REOPENED: "Reopened in the PSA",
     Cause.TOTAL: "Totals differ",
     Cause.PAYMENT_NOT_BACK: "Payment not in the PSA yet",
+    Cause.NOT_RECONCILED: "Payment not reconciled yet",
     Cause.PAID_IN_PSA: "Settled in the PSA only",
     Cause.CREDIT_ELSEWHERE: "Credit used outside the PSA",
     Cause.BOOKS_ONLY: "In the books only",

@@ -60,7 +60,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     `shown`: what we have written to the PSA. `reached`: what the mirror of the books has on it and
     can go to the PSA. `elsewhere`: credit of a memo that was refunded, or used on invoices that the
     PSA does not have. `unread`: what the books say is settled, whose payments are still to be read.
-    `unseen`: what we have written to the PSA since it was last read.
+    `unseen`: what we have written to the PSA since it was last read. `unreconciled`: payments that
+    the PSA is to hear of once they are matched with the bank.
     """
 
     shown: Decimal = ZERO
@@ -68,6 +69,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: Decimal = ZERO
     unread: Decimal = ZERO
     unseen: Decimal = ZERO
+    unreconciled: Decimal = ZERO
     moving: bool = False  # it is to be written, or held by a card
     why: str = ""
 
@@ -193,6 +195,12 @@ def _candidates(number: str, in_psa: Decimal, settled: Settled) -> Iterator[Part
     yield Cause.NOT_READ, settled.unread, f"{number}: its payments have not been read yet."
     unseen = f"{number}: its money in the PSA was changed by Psaltery, and not read since."
     yield Cause.NOT_READ, settled.unseen, unseen
+    yield (
+        Cause.NOT_RECONCILED,
+        settled.unreconciled,
+        f"{number}: {settled.unreconciled:,.2f} is paid in the books and waits to be reconciled "
+        "with the bank.",
+    )
     if settled.moving:
         why = settled.why or "It waits to be written."
         yield Cause.PAYMENT_NOT_BACK, settled.reached - settled.shown, f"{number}: {why}"

@@ -1,4 +1,4 @@
-"""What is known of the money on linked documents, for a slice of them: seven queries."""
+"""What is known of the money on linked documents, for a slice of them: eight queries."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from psaltery.matching.models import PaymentBack, PaymentTaken
 from psaltery.matching.tieout.decide import Settled
 from psaltery.matching.tieout.freshness import Freshness
 from psaltery.posting.models import Link
+from psaltery.posting.policy import read_policy
 from psaltery.records.drafts import BooksKind
 from psaltery.records.money import ZERO
 
@@ -37,6 +38,11 @@ class SettledFacts:
             for back in PaymentBack.objects.filter(pk__in=[row["document"] for row in invoices])
         }
         self._reached = self._sums([row["books_id"] for row in invoices])
+        self._unreconciled: dict[str, Decimal] = {}
+        if read_policy(organisation.settings).payments_reconciled:
+            self._unreconciled = self._sums(
+                [row["books_id"] for row in invoices], touch="payment", reconciled=False
+            )
         entered = PaymentTaken.objects.filter(document__in=[row["document"] for row in invoices])
         sums = entered.exclude(books_payment_id="").order_by().values("document")
         self._entered = dict(sums.annotate(sum=Sum("posted_amount")).values_list("document", "sum"))
@@ -59,6 +65,7 @@ class SettledFacts:
             reached=reached,
             unread=self._unread(row, reached),
             unseen=self._unseen(row, shown, [back] if back else []),
+            unreconciled=self._unreconciled.get(row["books_id"], ZERO),
             moving=back is not None and _moving(back),
             why=back.why if back else "",
         )
@@ -104,8 +111,8 @@ class SettledFacts:
             organisation=self._organisation, state="active", **narrow
         )
 
-    def _sums(self, invoices: Sequence[str]) -> dict[str, Decimal]:
-        touches = self._touches(invoice_external_id__in=invoices).order_by()
+    def _sums(self, invoices: Sequence[str], **narrow: Any) -> dict[str, Decimal]:
+        touches = self._touches(invoice_external_id__in=invoices, **narrow).order_by()
         return dict(
             touches.values("invoice_external_id")
             .annotate(sum=Sum("amount"))
