@@ -11,6 +11,7 @@ from psaltery.commands.session import working
 if TYPE_CHECKING:
     from psaltery.connections.models import Connection, Organisation
     from psaltery.mapping.csv_io import Report
+    from psaltery.mapping.queries import Bench
 
 app = typer.Typer(
     help="Map accounts, tax rates and tracking; route documents.", no_args_is_help=True
@@ -47,6 +48,7 @@ MAPPING_ROWS = {
     "open": "Not covered",
 }
 RULE_ROWS = {"position": "", "field": "Field", "value": "Value", "organisation": "Goes to"}
+PLACE_ROWS = {"organisation": "Organisation", "documents": "Documents", "money": "Money"}
 REPORT_ROWS = {"line": "Line", "row": "Row", "result": "Result", "problem": ""}
 
 
@@ -334,6 +336,65 @@ def import_rules(
             csv_io.replace_routes(psa, report.good)
             say(f"{reroute(psa)} documents are routed anew.", json=json)
         _show_report(report, saved=saves, json=json)
+
+
+@routes.command("try")
+def try_rules(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Rules as `export` prints them; without it those in force.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Documents of how many days.")] = 31,
+    connection: PsaOption = "",
+    json: Json = False,
+) -> None:
+    """Say where the documents of the last days would have gone; nothing is saved.
+
+    Ends with 1 when a row of the file is wrong, with 3 when documents would go nowhere.
+    """
+    with working(json=json):
+        from datetime import timedelta
+
+        from psaltery.kit.clock import now
+        from psaltery.mapping import queries
+
+        psa = _psa(connection, json=json)
+        since = (now() - timedelta(days=days)).date()
+        trial = queries.trial(psa, _rules_to_try(psa, file, json=json), since)
+        show_rows([_place(one) for one in trial.benches], PLACE_ROWS, json=json)
+    if any(one.organisation is None and one.documents for one in trial.benches):
+        raise typer.Exit(ExitCode.NEEDS_PERSON)
+
+
+def _rules_to_try(
+    psa: "Connection", file: Path | None, *, json: bool
+) -> list[tuple[str, str, int]]:
+    from psaltery.mapping import csv_io
+    from psaltery.mapping.models import Route
+
+    if file is None:
+        rows = Route.objects.filter(connection=psa).order_by("position")
+        return list(rows.values_list("field", "value", "organisation_id"))
+    report = csv_io.check_routes(
+        csv_io.decoded(file.read_bytes()), psa, _organisations("", json=json)
+    )
+    # Half a file would be another set of rules than its writer has in mind.
+    if report.bad:
+        _show_report(report, saved=False, json=json)
+    return [(rule.field, rule.value, rule.organisation.pk) for rule in report.good]
+
+
+def _place(bench: "Bench") -> dict[str, object]:
+    sums = [f"{amount:.2f} {currency}" for currency, amount in sorted(bench.money.items())]
+    return {
+        "organisation": bench.organisation.name if bench.organisation else "nowhere: held",
+        "documents": bench.documents,
+        "money": ", ".join(sums),
+    }
 
 
 def _psa(name: str, *, json: bool) -> "Connection":

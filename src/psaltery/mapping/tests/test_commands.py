@@ -89,3 +89,19 @@ def test_a_wrong_row_keeps_a_file_out_unless_asked(world, tmp_path):
     assert not Mapping.objects.exists()
     mapping("import", str(file), "--good-rows", code=1)
     assert Mapping.objects.count() == 1
+
+
+def test_rules_are_tried_before_they_are_saved(world, tmp_path):
+    world.document(world.sydney, FIREWALL)
+    mapping("routes", "add", "location", "Perth", "sydney")
+    held = mapping("routes", "try", "--json", code=3)
+    assert json.loads(held.stdout)[-1] == {
+        "organisation": "nowhere: held", "documents": 1, "money": "1200.50 AUD",
+    }  # fmt: skip
+    file = tmp_path / "rules.csv"
+    file.write_text("field,value,organisation\nlocation,Sydney,Sydney\n")
+    found = json.loads(mapping("routes", "try", str(file), "--json").stdout)
+    assert [row["documents"] for row in found if "Sydney" in row["organisation"]] == [1]
+    assert Route.objects.get().value == "Perth"
+    file.write_text("field,value,organisation\nplanet,Mars,Sydney\n")
+    assert "planet" in mapping("routes", "try", str(file), code=1).stdout
