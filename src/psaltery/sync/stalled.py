@@ -22,6 +22,7 @@ SILENT_SECONDS = 6
 # A worker that was told to stop beats no more, and may take twelve.
 GIVEN_UP_SECONDS = 18
 LOOK_SECONDS = 3.0
+BEAT_SECONDS = 6.0
 # A job that has brought down this many workers is the likely cause: a person must look.
 MOST_ATTEMPTS = 10
 # Held by the worker that looks: a second one, with a list made before, would give back a job that
@@ -54,7 +55,7 @@ async def falls_silent(connector: PsycopgConnector, worker: Worker) -> None:
     looks = 0
     # Twice: after a standstill of the whole machine the next beat may still be on its way.
     while looks < 2:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(BEAT_SECONDS)
         with suppress(psycopg.Error, exceptions.ConnectorException):
             looks = 0 if await _beats(connector, worker) else looks + 1
 
