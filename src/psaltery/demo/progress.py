@@ -10,7 +10,7 @@ from django.db.models import Count, QuerySet, Sum
 from psaltery.connections.models import Connection, Feed, Organisation
 from psaltery.desk.models import Document
 from psaltery.kit.clock import now
-from psaltery.matching.models import PaymentBack
+from psaltery.matching.models import PaymentBack, PaymentTaken
 from psaltery.posting.models import Link, Posting
 from psaltery.sync import force
 
@@ -25,6 +25,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     blocked: Mapping[str, Decimal]
     payments: int
     payments_left: int
+    taken_left: int  # payments entered in the PSA, on their way to the books
     marks_left: int
     feeds_left: int
 
@@ -43,7 +44,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def quiet(self) -> bool:
         """Whether nothing is left to do."""
-        return not (self.waiting or self.payments_left or self.marks_left or self.feeds_left)
+        payments = self.payments_left or self.taken_left
+        return not (self.waiting or payments or self.marks_left or self.feeds_left)
 
     def sentence(self) -> str:
         """For people."""
@@ -69,6 +71,7 @@ def look() -> Progress:
         blocked=dict(money),
         payments=backs.count(),
         payments_left=backs.filter(state__in=_PAYMENT_BUSY).count(),
+        taken_left=PaymentTaken.objects.filter(state__in=_PAYMENT_BUSY).count(),
         marks_left=Link.objects.filter(psa_marked_at__isnull=True).count(),
         feeds_left=_unread(),
     )
