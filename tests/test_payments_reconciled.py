@@ -5,10 +5,12 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
-from tests.test_payments_taken import due
+from tests.test_payments_taken import due, enter, take_payments
 
 from psaltery.accounts.models import Person, Role
 from psaltery.connections.models import Feed
+from psaltery.connections.opening import open_psa
+from psaltery.matching import carry_out
 from psaltery.matching.models import PaymentBack
 from psaltery.matching.tieout.service import tie_out
 from psaltery.posting.models import Link
@@ -119,3 +121,25 @@ def test_it_is_switched_on_its_page_and_the_document_says_what_waits(
     page.goto(f"{live_app.url}{reverse('posting:document', args=[link.document_id])}")
     expect(page.get_by_text("waits to be reconciled with the bank").first).to_be_visible()
     assert console == []
+
+
+def test_what_was_entered_in_the_psa_waits_for_no_bank(rig: Rig, link: Link):
+    take_payments(link.organisation)
+    enter(rig, link, "60", DAY)
+    pay(rig, link, "30")
+    for _ in range(2):
+        rig.sync()
+    assert open_in_psa(rig, link) == link.total - 60
+    assert PaymentBack.objects.get().why.startswith("30.00 is paid")
+    assert explained(link) == {"not_reconciled": Decimal(30)}
+
+
+def test_a_setting_that_changes_while_it_is_decided_is_followed(rig: Rig, link: Link):
+    pay(rig, link, "60")
+    for feed in link.organisation.feeds.all():
+        rig.read(feed)
+    (chosen,) = carry_out.waiting(link.organisation, 5)
+    want(rig, payments_reconciled=False)
+    # By a worker that chose the row before: what it read of the organisation is old.
+    carry_out.carry_out(chosen, open_psa(rig.site), carry_out.Report())
+    assert open_in_psa(rig, link) == link.total - 60

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import QuerySet
 
 from psaltery.adapters.contract import Psa
 from psaltery.adapters.errors import BadSettings, NeedsReconnect, Rejected, TryLater
@@ -44,7 +44,7 @@ from psaltery.matching.taken import service as taken
 from psaltery.matching.taken.service import reference
 from psaltery.posting.attempts import tell
 from psaltery.posting.models import Link
-from psaltery.posting.policy import read_policy
+from psaltery.posting.policy import Policy, read_policy
 from psaltery.posting.reissue.service import moving
 from psaltery.records.drafts import BooksKind
 from psaltery.records.money import ZERO, cents
@@ -116,26 +116,56 @@ def _bring_in_step(back: PaymentBack, psa: Psa, report: Report) -> None:
     for step in range(MOST_WRITES):
         # Cleared before the money is read: what moves after this line shows as dirty.
         PaymentBack.objects.filter(pk=back.pk).update(dirty=False)
-        parts = _parts(back)
-        decision = decide(parts, shown_by_us(back), each=_wants_each(back))
+        policy = _policy(back)
+        waits, touches = _touches(back, policy)
+        parts = _parts(back, touches)
+        decision = decide(parts, shown_by_us(back), each=policy.payments_each)
         if isinstance(decision, InStep):
-            _in_step(back, _unreconciled(back) or decision.why, parts, psa if step else None)
+            why = _unreconciled(waits) or decision.why
+            _in_step(back, why, parts, psa if step else None)
             report.written += bool(step)
             return
         if not _book(back, decision) or not _write(back, decision, psa, report):
             return
 
 
-def _wants_each(back: PaymentBack) -> bool:
-    return read_policy(back.organisation.settings).payments_each
+def _policy(back: PaymentBack) -> Policy:
+    # Read anew, after the mark of a change was cleared: a setting may have changed since the row
+    # was chosen, and nobody would look again.
+    rows = Organisation.objects.filter(pk=back.organisation_id)
+    return read_policy(rows.values_list("settings", flat=True).get())
 
 
-def _parts(back: PaymentBack) -> list[Part]:
-    """What settles the document in the books; credit notes with the credit memo that they are."""
+def _touches(
+    back: PaymentBack, policy: Policy
+) -> tuple[list[BillingPayment], list[BillingPayment]]:
+    """The money of the books on the document: what waits for the bank, and what counts now."""
     entered = list(PaymentTaken.objects.filter(document=back.document))
-    rows = _money(back).exclude(_waits(back))
+    rows = BillingPayment.objects.filter(
+        organisation=back.organisation,
+        invoice_external_id=back.document.link.books_id,
+        state="active",
+    ).order_by("paid_on", "id")
     # What came from the PSA is shown there already: written back it would be paid twice.
-    touches = [row for row in rows if not _from_psa(row, entered)]
+    ours = [row for row in rows if not _from_psa(row, entered)]
+    waits = [row for row in ours if policy.payments_reconciled and _waits(row)]
+    return waits, [row for row in ours if row not in waits]
+
+
+def _waits(row: BillingPayment) -> bool:
+    return row.touch == "payment" and not row.reconciled
+
+
+def _unreconciled(waits: Sequence[BillingPayment]) -> str:
+    """Why the PSA shows less than the books have; "" when it does not."""
+    if not waits:
+        return ""
+    amount = sum((row.amount for row in waits), ZERO)
+    return f"{amount:,.2f} is paid in the books and waits to be reconciled with the bank."
+
+
+def _parts(back: PaymentBack, touches: Sequence[BillingPayment]) -> list[Part]:
+    """What settles the document in the books; credit notes with the credit memo that they are."""
     memos = _credit_memos(back, [row.touch_external_id for row in touches])
     return [
         Part(
@@ -148,30 +178,6 @@ def _parts(back: PaymentBack) -> list[Part]:
         )
         for row in touches
     ]
-
-
-def _money(back: PaymentBack) -> QuerySet[BillingPayment]:
-    """All that lies on the document in the books, in the order of its days."""
-    return BillingPayment.objects.filter(
-        organisation=back.organisation,
-        invoice_external_id=back.document.link.books_id,
-        state="active",
-    ).order_by("paid_on", "id")
-
-
-def _waits(back: PaymentBack) -> Q:
-    """Payments of which the PSA does not hear yet."""
-    if not read_policy(back.organisation.settings).payments_reconciled:
-        return Q(pk__in=())
-    return Q(touch="payment", reconciled=False)
-
-
-def _unreconciled(back: PaymentBack) -> str:
-    """Why the PSA shows less than the books have; "" when it does not."""
-    sums = _money(back).filter(_waits(back)).aggregate(sum=Sum("amount"))
-    if not sums["sum"]:
-        return ""
-    return f"{sums['sum']:,.2f} is paid in the books and waits to be reconciled with the bank."
 
 
 def _from_psa(row: BillingPayment, entered: Sequence[PaymentTaken]) -> bool:

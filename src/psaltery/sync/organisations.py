@@ -81,6 +81,9 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
         words = [*policy, *_schedule(organisation, wanted.seconds)]
         if wanted.per_minute is not None:
             words += _calls(organisation, wanted.per_minute)
+        if any(word.startswith(WORDS["payments_reconciled"]) for word in policy):
+            # With the setting or not at all: nothing else would ever look at these invoices.
+            unreconciled(organisation)
         if words:
             record_change(
                 f"{organisation.name}: {'; '.join(words)}.",
@@ -93,8 +96,6 @@ def change(organisation: Organisation, wanted: Wanted) -> Changed:
         remember_facts(organisation)
     if any(word.startswith(WORDS["purchase_orders"]) for word in policy):
         _read_orders()
-    if any(word.startswith(WORDS["payments_reconciled"]) for word in policy):
-        unreconciled(organisation)
     if read_policy(organisation.settings).psa_payments:
         taken.switched_on(organisation)
     # What was left out by the old policy may go by the new one.

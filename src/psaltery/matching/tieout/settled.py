@@ -38,14 +38,16 @@ class SettledFacts:
             for back in PaymentBack.objects.filter(pk__in=[row["document"] for row in invoices])
         }
         self._reached = self._sums([row["books_id"] for row in invoices])
-        self._unreconciled: dict[str, Decimal] = {}
-        if read_policy(organisation.settings).payments_reconciled:
-            self._unreconciled = self._sums(
-                [row["books_id"] for row in invoices], touch="payment", reconciled=False
-            )
         entered = PaymentTaken.objects.filter(document__in=[row["document"] for row in invoices])
         sums = entered.exclude(books_payment_id="").order_by().values("document")
         self._entered = dict(sums.annotate(sum=Sum("posted_amount")).values_list("document", "sum"))
+        self._unreconciled: dict[str, Decimal] = {}
+        if read_policy(organisation.settings).payments_reconciled:
+            # The PSA knows those that were entered there.
+            waits = self._touches(touch="payment", reconciled=False).exclude(
+                external_id__in=entered.values("books_payment_id")
+            )
+            self._unreconciled = self._sums([row["books_id"] for row in invoices], waits)
         self._uses = self._uses_of([row["books_id"] for row in memos])
         self._users = self._users_of(memos)
 
@@ -111,8 +113,11 @@ class SettledFacts:
             organisation=self._organisation, state="active", **narrow
         )
 
-    def _sums(self, invoices: Sequence[str], **narrow: Any) -> dict[str, Decimal]:
-        touches = self._touches(invoice_external_id__in=invoices, **narrow).order_by()
+    def _sums(
+        self, invoices: Sequence[str], among: QuerySet[BillingPayment] | None = None
+    ) -> dict[str, Decimal]:
+        rows = self._touches() if among is None else among
+        touches = rows.filter(invoice_external_id__in=invoices).order_by()
         return dict(
             touches.values("invoice_external_id")
             .annotate(sum=Sum("amount"))
